@@ -1,0 +1,512 @@
+//! The container of every binary file that lexigram writes, and the only place that knows files
+//! can lie. Layout (little-endian; `docs/formats.md` works an example by hand):
+//!
+//! ```text
+//! 0    8   "LEXIGRAM"
+//! 8    4   kind, four ASCII letters ("SHRD": token shard, "NGRM": n-gram model, …)
+//! 12   4   version of that kind, u32
+//! 16   4   number of sections n, u32
+//! 20   4   log2 of the checksum block, u32 (20: 1 MiB)
+//! 24   8   data end E, u64: where the checksum table begins
+//! 32   8   file length L, u64
+//! 40   32n section table: tag (16 bytes ASCII, NUL-padded), offset u64, length u64
+//! …    8   xxh3-64 of all bytes before this field
+//! S    …   data from S, the next multiple of 64: sections, each at a multiple of 64, zero-padded
+//! E    8b  xxh3-64 of each block of data [S, E), S + k·2^20
+//! …    8   xxh3-64 of the table before this field; the file ends here, at L
+//! ```
+//!
+//! Opening checks the header's checksum and the file's length, in time independent of the size;
+//! [`MappedFile::verify`] checks every block and names the first that differs. A file is written
+//! under a temporary name in its own directory, flushed to the disk and renamed: a reader sees
+//! the whole file or none.
+
+use std::fs::File;
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use bytemuck::AnyBitPattern;
+use memmap2::Mmap;
+use tempfile::NamedTempFile;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+use crate::{Error, Result};
+
+const MAGIC: &[u8; 8] = b"LEXIGRAM";
+const FIXED: usize = 40;
+const ENTRY: usize = 32;
+const TAG: usize = 16;
+const ALIGN: u64 = 64;
+const BLOCK_LOG2: u32 = 20;
+const MAX_SECTIONS: usize = 64;
+
+fn align(offset: u64) -> u64 {
+    offset.div_ceil(ALIGN) * ALIGN
+}
+
+fn data_start(sections: usize) -> u64 {
+    align((FIXED + ENTRY * sections + 8) as u64)
+}
+
+/// A file under a temporary name that becomes `path` in one step, or leaves no trace.
+pub struct AtomicFile {
+    temp: NamedTempFile,
+    path: PathBuf,
+}
+
+impl AtomicFile {
+    /// Creates the temporary file beside `path`; the directory must exist.
+    pub fn create(path: &Path) -> Result<Self> {
+        let dir = match path.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() => dir,
+            _ => Path::new("."),
+        };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".lexigram-").suffix(".tmp");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // The process's umask still applies, as for any file that a program creates.
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let temp = builder.tempfile_in(dir).map_err(|e| Error::io("create", path, e))?;
+        Ok(Self { temp, path: path.to_path_buf() })
+    }
+
+    /// The open temporary file.
+    pub fn file(&mut self) -> &mut File {
+        self.temp.as_file_mut()
+    }
+
+    /// Flushes to the disk and renames; after this returns, the file survives a crash.
+    pub fn commit(self) -> Result<()> {
+        let Self { temp, path } = self;
+        temp.as_file().sync_all().map_err(|e| Error::io("write", &path, e))?;
+        let dir = temp.path().parent().map(Path::to_path_buf);
+        temp.persist(&path).map_err(|e| Error::io("write", &path, e.error))?;
+        // The rename itself lives in the directory; not every system can flush one.
+        if let Some(dir) = dir.and_then(|dir| File::open(dir).ok()) {
+            let _ = dir.sync_all();
+        }
+        Ok(())
+    }
+}
+
+/// Writes `bytes` to `path` in one step.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = AtomicFile::create(path)?;
+    file.file().write_all(bytes).map_err(|e| Error::io("write", path, e))?;
+    file.commit()
+}
+
+/// Writes one container file, section after section, in a single pass.
+pub struct FileWriter {
+    out: BufWriter<File>,
+    atomic: AtomicFile,
+    path: PathBuf,
+    kind: [u8; 4],
+    version: u32,
+    num_sections: usize,
+    sections: Vec<([u8; TAG], u64, u64)>,
+    offset: u64,
+    hasher: Xxh3,
+    in_block: u64,
+    blocks: Vec<u64>,
+}
+
+impl FileWriter {
+    /// Begins a file of `num_sections` sections.
+    pub fn create(path: &Path, kind: [u8; 4], version: u32, num_sections: usize) -> Result<Self> {
+        assert!(num_sections <= MAX_SECTIONS, "at most {MAX_SECTIONS} sections");
+        let mut atomic = AtomicFile::create(path)?;
+        let start = data_start(num_sections);
+        let mut file = atomic.file().try_clone().map_err(|e| Error::io("write", path, e))?;
+        file.seek(SeekFrom::Start(start)).map_err(|e| Error::io("write", path, e))?;
+        Ok(Self {
+            out: BufWriter::with_capacity(1 << 18, file),
+            atomic,
+            path: path.to_path_buf(),
+            kind,
+            version,
+            num_sections,
+            sections: Vec::with_capacity(num_sections),
+            offset: start,
+            hasher: Xxh3::new(),
+            in_block: 0,
+            blocks: Vec::new(),
+        })
+    }
+
+    /// Begins the next section; its bytes follow by [`FileWriter::write`].
+    pub fn section(&mut self, tag: &str) -> Result<()> {
+        assert!(tag.len() <= TAG && tag.is_ascii(), "a tag is at most {TAG} ASCII letters");
+        assert!(self.sections.len() < self.num_sections, "more sections than announced");
+        self.pad()?;
+        let mut name = [0; TAG];
+        name[..tag.len()].copy_from_slice(tag.as_bytes());
+        self.sections.push((name, self.offset, 0));
+        Ok(())
+    }
+
+    /// Appends bytes to the section that was begun last.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let last = self.sections.last_mut().expect("a section was begun");
+        last.2 += bytes.len() as u64;
+        self.append(bytes)
+    }
+
+    /// Appends a slice of plain numbers (little-endian on every supported machine).
+    pub fn write_slice<T: bytemuck::NoUninit>(&mut self, values: &[T]) -> Result<()> {
+        self.write(bytemuck::cast_slice(values))
+    }
+
+    /// Writes the checksums and the header, and makes the file visible under its name.
+    pub fn finish(mut self) -> Result<()> {
+        assert_eq!(self.sections.len(), self.num_sections, "fewer sections than announced");
+        self.pad()?;
+        let end = self.offset;
+        if self.in_block > 0 {
+            self.close_block();
+        }
+        let mut table: Vec<u8> = self.blocks.iter().flat_map(|sum| sum.to_le_bytes()).collect();
+        table.extend(xxh3_64(&table).to_le_bytes());
+        let length = end + table.len() as u64;
+
+        let mut header = Vec::with_capacity(data_start(self.num_sections) as usize);
+        header.extend(MAGIC);
+        header.extend(self.kind);
+        header.extend(self.version.to_le_bytes());
+        header.extend((self.num_sections as u32).to_le_bytes());
+        header.extend(BLOCK_LOG2.to_le_bytes());
+        header.extend(end.to_le_bytes());
+        header.extend(length.to_le_bytes());
+        for (tag, offset, length) in &self.sections {
+            header.extend(tag);
+            header.extend(offset.to_le_bytes());
+            header.extend(length.to_le_bytes());
+        }
+        header.extend(xxh3_64(&header).to_le_bytes());
+
+        let path = self.path;
+        let written = (|| {
+            self.out.write_all(&table)?;
+            let mut file = self.out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+            file.seek(SeekFrom::Start(0))?;
+            file.write_all(&header)
+        })();
+        written.map_err(|e| Error::io("write", &path, e))?;
+        self.atomic.commit()
+    }
+
+    fn pad(&mut self) -> Result<()> {
+        let zeros = [0u8; ALIGN as usize];
+        let missing = (align(self.offset) - self.offset) as usize;
+        self.append(&zeros[..missing])
+    }
+
+    fn append(&mut self, mut bytes: &[u8]) -> Result<()> {
+        self.out.write_all(bytes).map_err(|e| Error::io("write", &self.path, e))?;
+        self.offset += bytes.len() as u64;
+        while !bytes.is_empty() {
+            let room = ((1 << BLOCK_LOG2) - self.in_block) as usize;
+            let (now, rest) = bytes.split_at(room.min(bytes.len()));
+            self.hasher.update(now);
+            self.in_block += now.len() as u64;
+            if self.in_block == 1 << BLOCK_LOG2 {
+                self.close_block();
+            }
+            bytes = rest;
+        }
+        Ok(())
+    }
+
+    fn close_block(&mut self) {
+        self.blocks.push(self.hasher.digest());
+        self.hasher.reset();
+        self.in_block = 0;
+    }
+}
+
+/// A container file, mapped into memory.
+#[derive(Debug)]
+pub struct MappedFile {
+    map: Mmap,
+    path: PathBuf,
+    sections: Vec<(String, usize, usize)>,
+    start: usize,
+    end: usize,
+}
+
+impl MappedFile {
+    /// Opens a file of this kind and version: checks header and length, reads no data.
+    pub fn open(path: &Path, kind: [u8; 4], version: u32) -> Result<Self> {
+        let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
+        let length = file.metadata().map_err(|e| Error::io("read", path, e))?.len();
+        // An empty file cannot be mapped on every system; say what it is instead.
+        if length < (FIXED + 8) as u64 {
+            return Err(corrupt(
+                path,
+                length,
+                format!("it ends after {length} bytes, inside the header"),
+            ));
+        }
+        // SAFETY: the mapping is read-only and private to this struct. A file that another
+        // process truncates while it is mapped can end the process with SIGBUS; our writers never
+        // do (they replace files by renaming), and the limit is documented in docs/formats.md.
+        #[allow(unsafe_code)]
+        let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("map", path, e))?;
+        Self::parse(map, path, kind, version)
+    }
+
+    fn parse(map: Mmap, path: &Path, kind: [u8; 4], version: u32) -> Result<Self> {
+        let bytes: &[u8] = &map;
+        let u32_at = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));
+        let u64_at = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
+        let expected = || format!("lexigram file of kind {:?}", String::from_utf8_lossy(&kind));
+        if &bytes[..8] != MAGIC {
+            return Err(Error::WrongKind {
+                path: path.to_path_buf(),
+                expected: expected(),
+                found: format!(
+                    "it begins with {:?} instead of \"LEXIGRAM\"",
+                    String::from_utf8_lossy(&bytes[..8])
+                ),
+            });
+        }
+        let num_sections = u32_at(16) as usize;
+        if num_sections > MAX_SECTIONS {
+            return Err(corrupt(
+                path,
+                16,
+                format!("it names {num_sections} sections, more than {MAX_SECTIONS}"),
+            ));
+        }
+        let header = FIXED + ENTRY * num_sections;
+        if bytes.len() < header + 8 {
+            return Err(corrupt(
+                path,
+                bytes.len() as u64,
+                "the file ends inside its section table".into(),
+            ));
+        }
+        if u64_at(header) != xxh3_64(&bytes[..header]) {
+            return Err(corrupt(path, 0, "the header does not match its checksum".into()));
+        }
+        if bytes[8..12] != kind {
+            return Err(Error::WrongKind {
+                path: path.to_path_buf(),
+                expected: expected(),
+                found: format!("it is of kind {:?}", String::from_utf8_lossy(&bytes[8..12])),
+            });
+        }
+        if u32_at(12) != version {
+            return Err(Error::Version {
+                path: path.to_path_buf(),
+                found: u32_at(12),
+                supported: version,
+            });
+        }
+        let (end, length) = (u64_at(24), u64_at(32));
+        if length != bytes.len() as u64 {
+            return Err(corrupt(
+                path,
+                (bytes.len() as u64).min(length),
+                format!("the file has {} bytes, its header says {length}", bytes.len()),
+            ));
+        }
+        let start = data_start(num_sections);
+        let blocks = end.checked_sub(start).map(|data| data.div_ceil(1 << BLOCK_LOG2));
+        let table = blocks.and_then(|b| b.checked_mul(8)).and_then(|t| t.checked_add(end + 8));
+        if u32_at(20) != BLOCK_LOG2 || table != Some(length) {
+            return Err(corrupt(path, 20, "the header contradicts itself".into()));
+        }
+        let mut sections = Vec::with_capacity(num_sections);
+        for entry in (FIXED..header).step_by(ENTRY) {
+            let tag = &bytes[entry..entry + TAG];
+            let tag = tag.split(|&b| b == 0).next().unwrap_or_default();
+            let (offset, length) = (u64_at(entry + TAG), u64_at(entry + TAG + 8));
+            let inside = offset >= start
+                && offset % ALIGN == 0
+                && offset.checked_add(length).is_some_and(|stop| stop <= end);
+            if !inside {
+                return Err(corrupt(
+                    path,
+                    entry as u64,
+                    "a section lies outside the file's data".into(),
+                ));
+            }
+            sections.push((
+                String::from_utf8_lossy(tag).into_owned(),
+                offset as usize,
+                length as usize,
+            ));
+        }
+        let (start, end) = (start as usize, end as usize);
+        Ok(Self { map, path: path.to_path_buf(), sections, start, end })
+    }
+
+    /// The file's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The bytes of a section.
+    pub fn section(&self, tag: &str) -> Result<&[u8]> {
+        let found = self.sections.iter().find(|(name, _, _)| name == tag);
+        let (_, offset, length) =
+            found.ok_or_else(|| corrupt(&self.path, 40, format!("it has no section {tag:?}")))?;
+        Ok(&self.map[*offset..offset + length])
+    }
+
+    /// A section as a slice of plain numbers.
+    pub fn slice<T: AnyBitPattern>(&self, tag: &str) -> Result<&[T]> {
+        let bytes = self.section(tag)?;
+        bytemuck::try_cast_slice(bytes).map_err(|_| {
+            let size = size_of::<T>();
+            let what = format!("section {tag:?} has {} bytes, not a multiple of {size}", bytes.len());
+            corrupt(&self.path, 40, what)
+        })
+    }
+
+    /// Checks every block of data against its checksum.
+    pub fn verify(&self) -> Result<()> {
+        let (table, own) = self.map[self.end..].split_at(self.map.len() - self.end - 8);
+        if xxh3_64(table).to_le_bytes() != own {
+            return Err(corrupt(
+                &self.path,
+                self.end as u64,
+                "the checksum table does not match its own checksum".into(),
+            ));
+        }
+        let blocks = self.map[self.start..self.end].chunks(1 << BLOCK_LOG2);
+        for (i, (block, sum)) in blocks.zip(table.chunks_exact(8)).enumerate() {
+            if xxh3_64(block).to_le_bytes() != sum {
+                let offset = (self.start + (i << BLOCK_LOG2)) as u64;
+                let what = format!(
+                    "the block of {} bytes that begins there does not match its checksum",
+                    block.len()
+                );
+                return Err(corrupt(&self.path, offset, what));
+            }
+        }
+        // The padding between header and data is in no block.
+        let header = FIXED + ENTRY * self.sections.len() + 8;
+        if self.map[header..self.start].iter().any(|&b| b != 0) {
+            return Err(corrupt(
+                &self.path,
+                header as u64,
+                "the padding after the header is not zero".into(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// An [`Error::Corrupt`] for a reader that finds a section's content inconsistent.
+    pub fn corrupt(&self, what: impl Into<String>) -> Error {
+        corrupt(&self.path, self.start as u64, what.into())
+    }
+}
+
+fn corrupt(path: &Path, offset: u64, what: String) -> Error {
+    Error::Corrupt { path: path.to_path_buf(), offset, what }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(path: &Path, first: &[u8], second: &[u32]) {
+        let mut file = FileWriter::create(path, *b"TEST", 3, 2).unwrap();
+        file.section("first").unwrap();
+        file.write(first).unwrap();
+        file.section("second").unwrap();
+        file.write_slice(second).unwrap();
+        file.finish().unwrap();
+    }
+
+    fn read(path: &Path) -> Result<(Vec<u8>, Vec<u32>)> {
+        let file = MappedFile::open(path, *b"TEST", 3)?;
+        file.verify()?;
+        Ok((file.section("first")?.to_vec(), file.slice("second")?.to_vec()))
+    }
+
+    #[test]
+    fn round_trip_across_blocks() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        for length in [0, 1, 63, 64, 65, (1 << 20) - 1, 1 << 20, (3 << 20) + 17] {
+            let first: Vec<u8> = (0..length).map(|i| (i * 31 % 251) as u8).collect();
+            let second: Vec<u32> = (0..length as u32 / 5).collect();
+            write(&path, &first, &second);
+            assert_eq!(read(&path).unwrap(), (first, second));
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_truncation_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        write(&path, b"some bytes", &[7, 8, 9]);
+        let good = std::fs::read(&path).unwrap();
+        for at in 0..good.len() {
+            for bit in 0..8 {
+                let mut bad = good.clone();
+                bad[at] ^= 1 << bit;
+                std::fs::write(&path, &bad).unwrap();
+                assert!(read(&path).is_err(), "bit {bit} of byte {at}");
+            }
+        }
+        for length in 0..good.len() {
+            std::fs::write(&path, &good[..length]).unwrap();
+            assert!(read(&path).is_err(), "truncated to {length}");
+        }
+        let mut longer = good.clone();
+        longer.push(0);
+        std::fs::write(&path, &longer).unwrap();
+        assert!(read(&path).is_err(), "a byte too many");
+    }
+
+    #[test]
+    fn damage_is_named_by_block() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        write(&path, &vec![1; 5 << 20], &[]);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let start = data_start(2) as usize;
+        bytes[start + (3 << 20) + 5] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        match read(&path) {
+            Err(Error::Corrupt { offset, .. }) => assert_eq!(offset, (start + (3 << 20)) as u64),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn other_files_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        write(&path, b"x", &[]);
+        let kind = MappedFile::open(&path, *b"SHRD", 3).unwrap_err().to_string();
+        assert!(kind.contains("\"TEST\"") && kind.contains("\"SHRD\""), "{kind}");
+        let version = MappedFile::open(&path, *b"TEST", 4).unwrap_err().to_string();
+        assert!(version.contains("version 3") && version.contains("version 4"), "{version}");
+        std::fs::write(&path, "just some text, long enough to be a header of ours, perhaps").unwrap();
+        let text = MappedFile::open(&path, *b"TEST", 3).unwrap_err().to_string();
+        assert!(text.contains("just som"), "{text}");
+        assert!(MappedFile::open(&dir.path().join("none"), *b"TEST", 3).is_err());
+    }
+
+    #[test]
+    fn an_abandoned_writer_leaves_the_old_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        write(&path, b"old", &[]);
+        let mut file = FileWriter::create(&path, *b"TEST", 3, 2).unwrap();
+        file.section("first").unwrap();
+        file.write(b"new").unwrap();
+        drop(file);
+        assert_eq!(read(&path).unwrap().0, b"old");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,27 @@
+//! The Rust core of lexigram: everything between raw text and token batches that has to be fast.
+//!
+//! The crate knows nothing of Python, prints nothing and keeps no global state. What it offers:
+//!
+//! * [`format`]: the one container that all binary files share (magic, version, checksums,
+//!   atomic write);
+//! * [`error::Error`]: the one error type; each variant names the value, the limit and the remedy;
+//! * [`progress::Progress`]: how long work reports, and how it is interrupted.
+//!
+//! ```
+//! use lexigram_core::format::{FileWriter, MappedFile};
+//! let dir = tempfile::tempdir().unwrap();
+//! let path = dir.path().join("example.lxg");
+//! let mut file = FileWriter::create(&path, *b"DEMO", 1, 1).unwrap();
+//! file.section("ids").unwrap();
+//! file.write(&[1, 2, 3]).unwrap();
+//! file.finish().unwrap();
+//! let file = MappedFile::open(&path, *b"DEMO", 1).unwrap();
+//! file.verify().unwrap();
+//! assert_eq!(file.section("ids").unwrap(), [1, 2, 3]);
+//! ```
+
+pub mod error;
+pub mod format;
+pub mod progress;
+
+pub use error::{Error, Result};
