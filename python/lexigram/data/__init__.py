@@ -1,10 +1,10 @@
 """From anyone's text to batches: sources, token shards, and a loader with an exact order.
 
-    from lexigram import data
+from lexigram import data
 
-    dataset = data.tokenize("books/", tokenizer, "shards")
-    for batch in data.TokenLoader(dataset, batch_size=32, seq_len=1024, seed=0):
-        ...  # batch.inputs, batch.targets: int64, (32, 1024)
+dataset = data.tokenize("books/", tokenizer, "shards")
+for batch in data.TokenLoader(dataset, batch_size=32, seq_len=1024, seed=0):
+    ...  # batch.inputs, batch.targets: int64, (32, 1024)
 """
 
 from __future__ import annotations

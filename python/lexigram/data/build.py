@@ -42,9 +42,12 @@ def tokenize(
     *,
     errors: Errors = "strict",
     document_delimiter: str | None = None,
+    text_field: str = "text",
+    max_chars: int | None = None,
+    keep: Callable[[Document], bool] | None = None,
+    max_documents: int | None = None,
     document_separator: int | None = None,
     shard_tokens: int = 2**27,
-    max_documents: int | None = None,
     overwrite: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> TokenDataset:
@@ -58,8 +61,15 @@ def tokenize(
     Ctrl-C or an exception of `progress`, leaves what was there. `progress(done, 0)` counts UTF-8
     bytes of text (their total is not known before the end).
 
-    `source`, `errors` and `document_delimiter` are those of `documents`. Raises what it raises, and
+    `source` and `errors` to `max_documents` are those of `documents`. Raises what it raises, and
     `InvalidInputError` for an empty corpus and for an `out_dir` that already holds something.
+
+    Held-out text that shares no document with the training text:
+
+        sides = {"train": 0.95, "validation": 0.05}
+        for side in sides:
+            tokenize(source, tokenizer, f"shards/{side}",
+                     keep=lambda d, side=side: split_of(d.text, sides) == side)
     """
     separator = tokenizer.eot_token if document_separator is None else document_separator
     if separator is None:
@@ -76,6 +86,9 @@ def tokenize(
         source,
         errors=errors,
         document_delimiter=document_delimiter,
+        text_field=text_field,
+        max_chars=max_chars,
+        keep=keep,
         max_documents=max_documents,
         on_skip=lambda _: skipped.append(None),
     )

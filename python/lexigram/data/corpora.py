@@ -98,7 +98,9 @@ _CORPORA = (
 )
 
 # Tests are a third of the library's bytes and hold files that are broken on purpose.
-_LEFT_OUT = frozenset({"__pycache__", "dist-packages", "idle_test", "site-packages", "test", "tests"})
+_LEFT_OUT = frozenset(
+    {"__pycache__", "dist-packages", "idle_test", "site-packages", "test", "tests"}
+)
 
 
 def corpora() -> dict[str, Corpus]:

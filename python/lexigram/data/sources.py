@@ -26,14 +26,15 @@ __all__ = ["TEXT_SUFFIXES", "Document", "Errors", "Source", "documents"]
 
 Errors = Literal["strict", "replace", "skip"]
 
-TEXT_SUFFIXES = frozenset(
-    ".txt .text .md .rst .tex .jsonl .ndjson .html .htm .xml .org .adoc "
-    ".py .pyi .rs .c .h .cc .cpp .hpp .cu .go .java .kt .scala .js .mjs .ts .tsx .jsx .css .rb .php "
-    ".pl .lua .r .jl .swift .m .hs .ml .lisp .el .sql .sh .toml .yaml .yml .ini .cfg".split()
-)
+_PROSE = (".txt", ".text", ".md", ".rst", ".tex", ".org", ".adoc", ".html", ".htm", ".xml")
+_CODE = (".py", ".pyi", ".rs", ".go", ".c", ".h", ".cc", ".cpp", ".hpp", ".cu", ".m", ".swift")
+_MORE_CODE = (".java", ".kt", ".scala", ".js", ".mjs", ".jsx", ".ts", ".tsx", ".css", ".rb", ".php")
+_REST = (".pl", ".lua", ".r", ".jl", ".hs", ".ml", ".lisp", ".el", ".sql", ".sh", ".toml", ".yaml")
+_JSON_LINES = frozenset({".jsonl", ".ndjson"})
+
+TEXT_SUFFIXES = _JSON_LINES.union(_PROSE, _CODE, _MORE_CODE, _REST)
 """What a directory is searched for, also with `.gz`, `.bz2`, `.xz` or `.zst` after it."""
 
-_JSON_LINES = frozenset({".jsonl", ".ndjson"})
 _CHUNK = 1 << 20
 
 
@@ -57,6 +58,7 @@ def documents(
     document_delimiter: str | None = None,
     text_field: str = "text",
     max_chars: int | None = None,
+    keep: Callable[[Document], bool] | None = None,
     max_documents: int | None = None,
     on_skip: OnSkip = None,
 ) -> Iterator[Document]:
@@ -65,12 +67,13 @@ def documents(
     `source` is the name of a corpus (`lexigram.data.corpora()`); a file: one document, or one for
     each piece between `document_delimiter`s, or one for each line's `text_field` where the name
     ends in `.jsonl`; a directory: its files with a suffix of text (`TEXT_SUFFIXES`) in the order of
-    their names, then its folders', without hidden and binary ones; any of these as `.gz`, `.bz2`, `.xz` or `.zst`;
-    or an iterable of texts. Files without a byte, and nothing between delimiters, are no document.
-    A name wins over a path: write `./stdlib` for a folder of that name.
+    their names, then its folders', without hidden and binary ones; any of these as `.gz`, `.bz2`,
+    `.xz` or `.zst`; or an iterable of texts. Files without a byte, and nothing between delimiters,
+    are no document. A name wins over a path: write `./stdlib` for a folder of that name.
 
     `max_chars` cuts longer documents after the last blank line, else line, that fits; the parts
-    joined are the document. `max_documents` ends the iteration.
+    joined are the document. `keep` chooses among what there is then, for example one side of
+    `split_of`. `max_documents` ends the iteration.
 
     `errors="skip"` leaves out what is not UTF-8 or not JSON and calls `on_skip` with the error that
     would have been raised; "replace" puts U+FFFD for bytes that are not UTF-8. Raises
@@ -90,7 +93,7 @@ def documents(
     found = reader.read(source)
     if max_chars is not None:
         found = (part for document in found for part in _cut(document, max_chars))
-    return _first(found, max_documents)
+    return _first(filter(keep, found) if keep else found, max_documents)
 
 
 def _first(found: Iterator[Document], limit: int | None) -> Iterator[Document]:
@@ -111,14 +114,14 @@ class _Reader:
         self._text_field = text_field
         self._on_skip = on_skip
 
-    def read(self, source: Source) -> Iterator[Document]:
+    def read(self, source: object) -> Iterator[Document]:
         if not isinstance(source, str | os.PathLike):
-            if isinstance(source, bytes | bytearray) or not isinstance(source, Iterable):
-                kind = type(source).__name__
-                raise InvalidInputError(
-                    f"source is a {kind}: must be a path, a corpus's name or an iterable of texts"
-                )
-            return self._texts(source)
+            if isinstance(source, Iterable) and not isinstance(source, bytes | bytearray):
+                return self._texts(source)
+            raise InvalidInputError(
+                f"source is a {type(source).__name__}: must be a path, a corpus's name or an "
+                "iterable of texts"
+            )
         if source == "stdlib":
             return self._files(stdlib_files())
         if isinstance(source, str) and source in corpora():
@@ -136,7 +139,7 @@ class _Reader:
             )
         return self._files(_text_files(path)) if is_dir else self._file(path)
 
-    def _texts(self, source: Iterable[str | Document]) -> Iterator[Document]:
+    def _texts(self, source: Iterable[object]) -> Iterator[Document]:
         for number, item in enumerate(source):
             if isinstance(item, Document):
                 text, name = item
