@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from lexigram import data as data
 from lexigram import errors as errors
 from lexigram import lm as lm
 from lexigram._core import __version__ as __version__

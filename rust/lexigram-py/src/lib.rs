@@ -3,6 +3,7 @@
 //! documented in `python/lexigram/_core.pyi`, which stubtest holds to this module.
 #![allow(missing_docs)]
 
+mod data;
 mod error;
 
 use pyo3::prelude::*;
@@ -10,5 +11,6 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    data::register(m)?;
     Ok(())
 }
