@@ -18,7 +18,7 @@ from lexigram.errors import LexigramError as LexigramError
 if TYPE_CHECKING:
     pass
 
-_LAZY_MODULES = frozenset({"config", "reference"})
+_LAZY_MODULES = frozenset({"config", "decode", "evaluate", "reference"})
 _LAZY_NAMES: dict[str, str] = {}
 
 
