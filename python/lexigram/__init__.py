@@ -14,6 +14,7 @@ from lexigram import errors as errors
 from lexigram import lm as lm
 from lexigram._core import __version__ as __version__
 from lexigram.errors import LexigramError as LexigramError
+from lexigram.ngram import NgramModel as NgramModel
 
 if TYPE_CHECKING:
     pass

@@ -6,6 +6,7 @@
 //! * [`format`]: the one container that all binary files share (magic, version, checksums,
 //!   atomic write);
 //! * [`error::Error`]: the one error type; each variant names the value, the limit and the remedy;
+//! * [`ngram`]: n-gram counts, smoothing and models over token ids;
 //! * [`progress::Progress`]: how long work reports, and how it is interrupted.
 //!
 //! ```
@@ -24,6 +25,7 @@
 pub mod data;
 pub mod error;
 pub mod format;
+pub mod ngram;
 pub mod progress;
 
 pub use error::{Error, Result};

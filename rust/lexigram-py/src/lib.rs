@@ -5,6 +5,7 @@
 
 mod data;
 mod error;
+mod ngram;
 
 use pyo3::prelude::*;
 
@@ -12,5 +13,6 @@ use pyo3::prelude::*;
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     data::register(m)?;
+    ngram::register(m)?;
     Ok(())
 }

@@ -1,0 +1,1 @@
+"""Readable twins of what the Rust core does fast: oracles for the tests, text for students."""
