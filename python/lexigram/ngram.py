@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeGuard
+from typing import Any, Literal, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +17,10 @@ import numpy.typing as npt
 from lexigram import _core
 from lexigram.errors import InvalidInputError, TokenIdError
 
-if TYPE_CHECKING:
-    from lexigram.lm import Ids, TokenIds
-
 __all__ = ["NgramModel", "TokenStream"]
 
+Ids: TypeAlias = npt.NDArray[np.integer[Any]]
+TokenIds: TypeAlias = Sequence[int] | Ids
 Smoothing: TypeAlias = Literal["modified_kneser_ney", "witten_bell", "additive", "stupid_backoff"]
 Scores: TypeAlias = npt.NDArray[np.floating[Any]]
 
