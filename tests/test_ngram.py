@@ -13,10 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lexigram
+from fake_tokenizer import ByteTokenizer
 from lexigram import NgramModel
+from lexigram.data import tokenize
 from lexigram.errors import FormatError, InvalidInputError, MissingFileError, TokenIdError
+from lexigram.evaluate import bits_per_byte_of_dataset
 from lexigram.lm import LanguageModel
 from lexigram.reference.kneser_ney import KneserNey
+from lm_contract import check_language_model
 
 PROPER = ["modified_kneser_ney", "witten_bell", "additive"]
 
@@ -183,21 +187,32 @@ def test_perplexity_and_bits_per_byte_are_their_formulas() -> None:
     assert unigram.perplexity([0]) == pytest.approx(7 / 3)
 
 
-class Dataset:
-    """What a model needs of a token dataset."""
+def test_a_dataset_brings_its_vocabulary_and_separator(tmp_path: Path) -> None:
+    texts = ["a rose is a rose", "is a rose é"]
+    dataset = tokenize(texts, ByteTokenizer(300), tmp_path / "shards")
+    model = NgramModel.train(dataset, order=3)
+    assert (model.vocab_size, model.document_separator) == (300, 256)
+    ids = [*texts[0].encode(), 256, *texts[1].encode(), 256]
+    same = NgramModel.train(ids, order=3, vocab_size=300, document_separator=256)
+    assert model.perplexity(dataset) == same.perplexity(ids)
+    assert np.array_equal(model.score(dataset), same.score(ids))
+    # The evaluation room scores document by document what the model scores in one stream.
+    bits = model.bits_per_byte(dataset, dataset.num_bytes)
+    score = bits_per_byte_of_dataset(model, dataset)
+    assert bits == pytest.approx(score, rel=1e-6)
 
-    vocab_size = 5
-    document_separator = END
 
-    def tokens(self) -> np.ndarray:
-        return np.array(TINY, dtype=np.uint16)
+def test_carries_a_tokenizer() -> None:
+    class Saves:
+        def save(self, path: Path) -> None:
+            path.write_text('{"version": "é"}', encoding="utf-8")
 
-
-def test_a_dataset_brings_its_vocabulary_and_separator() -> None:
-    model = NgramModel.train(Dataset(), order=2)
-    assert (model.vocab_size, model.document_separator) == (5, END)
-    assert model.perplexity(Dataset()) == tiny().perplexity(TINY)
-    assert np.array_equal(model.score(Dataset()), tiny().score(TINY))
+    for tokenizer in (Saves(), '{"version": "é"}'):
+        assert tiny(tokenizer=tokenizer).tokenizer == '{"version": "é"}'
+    assert tiny().tokenizer is None
+    for wrong in ("", "runs/tokenizer.json", Path("tokenizer.json")):
+        with pytest.raises(InvalidInputError, match="the text of a tokenizer"):
+            tiny(tokenizer=wrong)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +230,22 @@ def test_ids_of_any_integer_type(ids: object) -> None:
     assert np.array_equal(model.next_logprobs(ids), tiny().next_logprobs(TINY))
 
 
-def test_is_a_language_model() -> None:
+@pytest.mark.parametrize("smoothing", PROPER)
+@pytest.mark.parametrize("order", [1, 2, 5])
+@pytest.mark.parametrize("separator", [None, 0])
+def test_meets_the_protocol(smoothing: str, order: int, separator: int | None) -> None:
+    rng = np.random.default_rng(order)
+    model = NgramModel.train(
+        rng.integers(0, 7, 500),
+        order=order,
+        smoothing=smoothing,
+        vocab_size=9,
+        document_separator=separator,
+    )
+    check_language_model(model, rng)
+
+
+def test_states_and_rows() -> None:
     model = NgramModel.train(TINY, order=3, vocab_size=5, document_separator=END)
     assert isinstance(model, LanguageModel)
     start = model.start(2)

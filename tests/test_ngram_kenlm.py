@@ -11,7 +11,6 @@ from __future__ import annotations
 import gzip
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +22,17 @@ from lexigram import NgramModel
 pytestmark = pytest.mark.corpus
 
 END, UNKNOWN = 0, 1
-FOLDER = Path(os.environ.get("LEXIGRAM_DATA", ".")) / "ngram" / "kenlm_reference"
 
 
-def read(name: str) -> bytes:
-    path = FOLDER / name
+def read(folder: Path, name: str) -> bytes:
+    path = folder / "ngram" / "kenlm_reference" / name
     if path.exists():
         return path.read_bytes()
     return gzip.decompress(Path(f"{path}.gz").read_bytes())
 
 
-def reference(corpus: str) -> dict[str, Any]:
-    entry: dict[str, Any] = json.loads(read("reference.json"))[corpus]
+def reference(folder: Path, corpus: str) -> dict[str, Any]:
+    entry: dict[str, Any] = json.loads(read(folder, "reference.json"))[corpus]
     return entry
 
 
@@ -53,8 +51,8 @@ def encode(text: bytes, words: dict[bytes, int]) -> np.ndarray:
     return np.array(ids, dtype=np.uint32)
 
 
-def train(corpus: str, order: int) -> tuple[NgramModel, dict[bytes, int]]:
-    text = read(reference(corpus)["train"])
+def train(folder: Path, corpus: str, order: int) -> tuple[NgramModel, dict[bytes, int]]:
+    text = read(folder, reference(folder, corpus)["train"])
     words = vocabulary(text)
     model = NgramModel.train(
         encode(text, words), order=order, vocab_size=len(words) - 1, document_separator=END
@@ -66,15 +64,16 @@ def train(corpus: str, order: int) -> tuple[NgramModel, dict[bytes, int]]:
     ("corpus", "order"),
     [("wt2", 2), ("wt2", 3), ("wt2", 4), ("wt2", 5), ("tiny", 2), ("tiny", 3)],
 )
-def test_counts_discounts_and_perplexity(corpus: str, order: int) -> None:
-    model, words = train(corpus, order)
-    expected = reference(corpus)["orders"][str(order)]
+def test_counts_discounts_and_perplexity(lexigram_data: Path, corpus: str, order: int) -> None:
+    model, words = train(lexigram_data, corpus, order)
+    entry = reference(lexigram_data, corpus)
+    expected = entry["orders"][str(order)]
     stats = [expected["stats"][str(k)] for k in range(1, order + 1)]
     # KenLM lists <s> and <unk> among the unigrams.
     assert [model.num_ngrams[0] + 2, *model.num_ngrams[1:]] == [s["ngrams"] for s in stats]
     # Printed with six digits; lmplz counts a few suffixes of one n-gram differently.
     np.testing.assert_allclose(model.discounts, [s["D"] for s in stats], rtol=2e-5)
-    ids = np.concatenate([[END], encode(read(reference(corpus)["test"]), words)])
+    ids = np.concatenate([[END], encode(read(lexigram_data, entry["test"]), words)])
     scores = model.score(ids, dtype=np.float64)[1:]
     assert len(scores) == expected["tokens"]
     assert math.exp(-scores.mean()) == pytest.approx(expected["ppl_incl_oov"], rel=1e-5)
@@ -84,12 +83,12 @@ def test_counts_discounts_and_perplexity(corpus: str, order: int) -> None:
 
 
 @pytest.mark.parametrize(("corpus", "order"), [("wt2", 2), ("wt2", 3), ("tiny", 2), ("tiny", 3)])
-def test_every_probability(corpus: str, order: int) -> None:
-    model, words = train(corpus, order)
+def test_every_probability(lexigram_data: Path, corpus: str, order: int) -> None:
+    model, words = train(lexigram_data, corpus, order)
     ids: list[int] = []
     last: list[int] = []
     log10: list[float] = []
-    for line in read(f"{corpus}.o{order}.arpa").splitlines():
+    for line in read(lexigram_data, f"{corpus}.o{order}.arpa").splitlines():
         fields = line.split(b"\t")
         if len(fields) < 2 or fields[1] == b"<s>":
             continue

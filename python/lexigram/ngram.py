@@ -6,10 +6,13 @@ model in a page of Python.
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import tempfile
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeGuard
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +20,10 @@ import numpy.typing as npt
 from lexigram import _core
 from lexigram.errors import InvalidInputError, TokenIdError
 
-if TYPE_CHECKING:
-    from lexigram.lm import Ids, TokenIds
-
 __all__ = ["NgramModel", "TokenStream"]
 
+Ids: TypeAlias = npt.NDArray[np.integer[Any]]
+TokenIds: TypeAlias = Sequence[int] | Ids
 Smoothing: TypeAlias = Literal["modified_kneser_ney", "witten_bell", "additive", "stupid_backoff"]
 Scores: TypeAlias = npt.NDArray[np.floating[Any]]
 
@@ -34,6 +36,12 @@ class TokenStream(Protocol):
     @property
     def document_separator(self) -> int | None: ...
     def tokens(self) -> Ids: ...
+
+
+class SavesTokenizer(Protocol):
+    """What a `Tokenizer` offers a model that is to carry it."""
+
+    def save(self, path: Path, /) -> object: ...
 
 
 class NgramModel:
@@ -61,7 +69,7 @@ class NgramModel:
         memory_limit: int | None = None,
         num_threads: int | None = None,
         progress: Callable[[int, int], object] | None = None,
-        tokenizer: str | None = None,
+        tokenizer: SavesTokenizer | str | None = None,
     ) -> NgramModel:
         """Counts the stream and estimates a model.
 
@@ -70,9 +78,9 @@ class NgramModel:
         document; n-grams never cross it, and it stands for both ends of a document. `prune`: the
         n-grams of order k with a raw count of at most `prune[k - 1]` are dropped, the last entry
         holding for longer ones; the first is 0 and none is below the one before. `pseudocount`:
-        k of "additive". `tokenizer`: the text of the tokenizer.json that the ids belong to; the
-        saved model carries it. The result does not depend on `num_threads`. `progress(done,
-        total)` counts tokens times passes.
+        k of "additive". `tokenizer`: the `Tokenizer` that the ids belong to, or the text of its
+        tokenizer.json; the saved model carries it. The result does not depend on `num_threads`.
+        `progress(done, total)` counts tokens times passes.
 
         "stupid_backoff" gives scores that do not sum to one, so no perplexity.
 
@@ -108,7 +116,7 @@ class NgramModel:
             prune=[_count("prune", threshold) for threshold in prune],
             num_threads=num_threads,
             progress=progress,
-            tokenizer=tokenizer,
+            tokenizer=_tokenizer_json(tokenizer),
         )
         return cls(core)
 
@@ -291,6 +299,30 @@ def _count(name: str, value: int, least: int = 0) -> int:
     if not least <= number < 2**32:
         raise InvalidInputError(f"{name} = {number}: use {least} to {2**32 - 1}")
     return number
+
+
+def _tokenizer_json(tokenizer: SavesTokenizer | str | None) -> str | None:
+    """The text of the tokenizer.json."""
+    if tokenizer is None:
+        return None
+    if isinstance(tokenizer, str):
+        try:
+            json.loads(tokenizer)
+        except ValueError:
+            raise _no_tokenizer(tokenizer) from None
+        return tokenizer
+    if not hasattr(tokenizer, "save"):
+        raise _no_tokenizer(tokenizer)
+    with tempfile.TemporaryDirectory(prefix="lexigram-") as folder:
+        path = Path(folder) / "tokenizer.json"
+        tokenizer.save(path)
+        return path.read_text(encoding="utf-8")
+
+
+def _no_tokenizer(value: object) -> InvalidInputError:
+    return InvalidInputError(
+        f"tokenizer = {str(value)[:40]!r}: give a Tokenizer or the text of a tokenizer.json"
+    )
 
 
 def _is_stream(tokens: TokenIds | TokenStream) -> TypeGuard[TokenStream]:
