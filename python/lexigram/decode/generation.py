@@ -286,7 +286,7 @@ class _Run:
         """Each step with the text that became certain by it; sets `finish_reason`."""
         unread = self._beginning
         for i in range(self._max_new_tokens):
-            if i > 0 and self._reader.full:
+            if self._reader.full:
                 return
             scores = self._reader.read(unread)
             after = self.strategy(scores)
