@@ -30,7 +30,16 @@ from lexigram.decode.trace import Trace, TraceStep, describe
 from lexigram.errors import InvalidInputError, TokenIdError
 from lexigram.lm import LanguageModel, TokenIds
 
-__all__ = ["Generation", "Stop", "check_ids", "generate", "score_text", "stream", "trace_of"]
+__all__ = [
+    "Generation",
+    "Stop",
+    "check_ids",
+    "document_beginning",
+    "generate",
+    "score_text",
+    "stream",
+    "trace_of",
+]
 
 Stop = int | str | Sequence[int | str]
 """Token ids and strings that end a generation."""
@@ -152,9 +161,10 @@ def trace_of(
     pipeline = Strategy.parse(strategy)
     prompt = check_ids(prompt_ids, size, "prompt_ids")
     reader = _Reader(lm, sliding=sliding)
-    reader.check_room(len(_beginning(lm, prompt)) + len(given) - 1, "the text with its prompt")
+    beginning = prompt or document_beginning(lm)
+    reader.check_room(len(beginning) + len(given) - 1, "the text with its prompt")
     steps = []
-    scores = reader.read(_beginning(lm, prompt))
+    scores = reader.read(beginning)
     for i, token in enumerate(given):
         steps.append(describe(scores, pipeline(scores), token, tokenizer=tokenizer, top=top))
         if i + 1 < len(given):
@@ -278,7 +288,7 @@ class _Run:
         self._tokenizer = tokenizer
         self._max_new_tokens = _check_count("max_new_tokens", max_new_tokens)
         self._top = _check_count("top", top)
-        self._beginning = _beginning(lm, self.prompt)
+        self._beginning = self.prompt or document_beginning(lm)
         self._reader = _Reader(lm, sliding=sliding)
         self._reader.check_room(len(self._beginning), "the prompt")
 
@@ -286,7 +296,7 @@ class _Run:
         """Each step with the text that became certain by it; sets `finish_reason`."""
         unread = self._beginning
         for i in range(self._max_new_tokens):
-            if i > 0 and self._reader.full:
+            if self._reader.full:
                 return
             scores = self._reader.read(unread)
             after = self.strategy(scores)
@@ -308,10 +318,10 @@ class _Run:
         return self.text.push(_UNKNOWN if piece is None else piece)
 
 
-def _beginning(lm: LanguageModel, prompt: list[int]) -> list[int]:
-    """The ids that the model reads before the first new token."""
+def document_beginning(lm: LanguageModel) -> list[int]:
+    """The ids that a document begins with: the model's `document_separator`, or none."""
     separator: int | None = getattr(lm, "document_separator", None)
-    return prompt if prompt or separator is None else [separator]
+    return [] if separator is None else [separator]
 
 
 def _stops(

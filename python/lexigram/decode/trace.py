@@ -97,7 +97,7 @@ class Trace:
     seed: int | None
     """None where nothing was drawn."""
     prompt: tuple[int, ...]
-    """The ids that the model read before the first step."""
+    """The prompt's ids as they were given; an empty prompt begins as `generate` says."""
     vocab_size: int
     finish_reason: str | None
     """`"stop"`, `"length"`, or None for a text that was read."""

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lexigram.decode.generation import document_beginning
 from lexigram.decode.processors import Scores, as_float64
 from lexigram.errors import InvalidInputError
 from lexigram.lm import Ids, LanguageModel
@@ -116,8 +117,7 @@ _Row = tuple[Ids, int]
 def _rows(
     lm: LanguageModel, documents: Iterable[Ids], context_length: int | None, stride: int | None
 ) -> Iterator[_Row]:
-    separator: int | None = getattr(lm, "document_separator", None)
-    prefix = np.array([] if separator is None else [separator], dtype=np.int64)
+    prefix = np.array(document_beginning(lm), dtype=np.int64)
     for document in documents:
         if len(document) == 0:
             continue
