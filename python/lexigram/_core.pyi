@@ -12,6 +12,8 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
+__all__ = ["BatchReader", "ShardReader", "ShardWriter", "__version__"]
+
 __version__: str
 
 @final
