@@ -111,12 +111,9 @@ class BatchReader:
     def num_batches(self) -> int:
         """Batches of an epoch."""
 
-    def batch(
-        self, step: int
-    ) -> tuple[
-        npt.NDArray[np.int64],
-        npt.NDArray[np.int64],
-        npt.NDArray[np.int64],
-        npt.NDArray[np.int64],
-    ]:
-        """This rank's rows of batch `step`: inputs, targets, document ids, positions."""
+    def rows_at(self, step: int) -> int:
+        """How many rows of batch `step` are this rank's."""
+
+    def fill(self, step: int, out: npt.NDArray[np.int64]) -> None:
+        """Writes batch `step` into `out` (4, rows, seq_len), C-contiguous: inputs, targets,
+        document ids, positions."""
