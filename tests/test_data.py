@@ -311,6 +311,18 @@ def test_shard_by_hand(tmp_path: Path) -> None:
     assert manifest["checksum"] == dataset.fingerprint
 
 
+def test_documented_bytes_are_the_real_ones(tmp_path: Path) -> None:
+    path = Path(__file__).parents[1] / "docs" / "formats.md"
+    text = path.read_text(encoding="utf-8")
+    lines = text.partition("```hex\n")[2].partition("```")[0].splitlines()
+    documented = b"".join(bytes.fromhex(line[5:]) for line in lines)
+    assert [int(line[:3]) for line in lines] == list(range(0, len(documented), 16))
+    dataset = tokenize(["Hi", "!"], ByteTokenizer(), tmp_path / "set")
+    assert (dataset.directory / "shard-00000.tokens").read_bytes() == documented
+    manifest = text.partition("```json\n")[2].partition("```")[0]
+    assert (dataset.directory / "manifest.json").read_text(encoding="utf-8") == manifest
+
+
 @settings(max_examples=30)
 @given(texts)
 def test_opening_twice_is_the_same(documents: list[str]) -> None:

@@ -12,6 +12,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["BatchReader", "NgramModel", "ShardReader", "ShardWriter", "__version__"]
+
 __version__: str
 
 @final
@@ -109,15 +111,12 @@ class BatchReader:
     def num_batches(self) -> int:
         """Batches of an epoch."""
 
-    def batch(
-        self, step: int
-    ) -> tuple[
-        NDArray[np.int64],
-        NDArray[np.int64],
-        NDArray[np.int64],
-        NDArray[np.int64],
-    ]:
-        """This rank's rows of batch `step`: inputs, targets, document ids, positions."""
+    def rows_at(self, step: int) -> int:
+        """How many rows of batch `step` are this rank's."""
+
+    def fill(self, step: int, out: NDArray[np.int64]) -> None:
+        """Writes batch `step` into `out` (4, rows, seq_len), C-contiguous: inputs, targets,
+        document ids, positions."""
 
 @final
 class NgramModel:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import importlib
 import io
-import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeAlias, cast
 
 from lexigram.errors import FileError, FormatError, MissingDependencyError, MissingFileError
 
@@ -20,6 +17,9 @@ __all__ = ["COMPRESSED", "open_bytes"]
 COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".zst"})
 """Suffixes that are read through."""
 
+Opener: TypeAlias = "tuple[Callable[[Path], BinaryIO], tuple[type[Exception], ...]]"
+"""What opens a file, and what it raises when the content is damaged."""
+
 
 @contextmanager
 def open_bytes(path: Path) -> Iterator[BinaryIO]:
@@ -27,42 +27,48 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
     compression, `MissingDependencyError` for `.zst` without a decompressor; errors while reading
     inside the `with` are turned into these as well."""
     suffix = path.suffix.lower()
-    damage: tuple[type[Exception], ...] = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+    opener, damage = _opener(suffix)
     try:
-        if suffix == ".zst":
-            opener, error = _zstd()
-            damage += (error,)
-            with opener(path) as file:
-                yield file
-        elif suffix == ".gz":
-            with gzip.open(path) as file:
-                yield cast("BinaryIO", file)
-        elif suffix == ".bz2":
-            with bz2.open(path) as file:
-                yield cast("BinaryIO", file)
-        elif suffix == ".xz":
-            with lzma.open(path) as file:
-                yield cast("BinaryIO", file)
-        else:
-            with path.open("rb") as file:
-                yield file
+        with opener(path) as file:
+            yield file
     except damage as error:
         raise FormatError(f"{path} is damaged {suffix[1:]} data: {error}") from None
-    except (FileError, MissingFileError):
+    except FileError:
         raise
     except FileNotFoundError:
         raise MissingFileError(f"there is no file {path}") from None
     except OSError as error:
-        if suffix == ".bz2" and error.errno is None:  # how bz2 says "not mine"
+        if suffix == ".bz2" and error.errno is None:  # how bz2 says that content is damaged
             raise FormatError(f"{path} is damaged bz2 data: {error}") from None
         raise FileError(f"cannot read {path}: {error.strerror or error}") from None
 
 
-def _zstd() -> tuple[Callable[[Path], BinaryIO], type[Exception]]:
-    """What opens Zstandard, and its error: Python's own from 3.14 on, or the package zstandard."""
+def _opener(suffix: str) -> Opener:
+    if suffix == ".zst":
+        return _zstd()
+    if suffix not in COMPRESSED:
+        return lambda path: path.open("rb"), ()
+    name = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}[suffix]
+    try:
+        module = importlib.import_module(name)
+    except ImportError:  # Python can be built without these
+        raise MissingDependencyError(
+            f"this Python was built without its module {name}, which reads {suffix} files; "
+            "unpack them, or use another Python"
+        ) from None
+    damage: dict[str, tuple[type[Exception], ...]] = {
+        "gzip": (EOFError, zlib.error, getattr(module, "BadGzipFile", EOFError)),
+        "bz2": (EOFError,),
+        "lzma": (EOFError, getattr(module, "LZMAError", EOFError)),
+    }
+    return module.open, damage[name]
+
+
+def _zstd() -> Opener:
+    """Python's own from 3.14 on, or the package zstandard."""
     try:
         own = importlib.import_module("compression.zstd")
-        return own.open, own.ZstdError
+        return own.open, (EOFError, own.ZstdError)
     except ImportError:
         pass
     try:
@@ -71,7 +77,11 @@ def _zstd() -> tuple[Callable[[Path], BinaryIO], type[Exception]]:
         raise MissingDependencyError(
             "reading .zst files needs the package zstandard; pip install 'lexigram[interop]'"
         ) from None
-    return lambda path: cast("BinaryIO", io.BufferedReader(_Zstd(path, package))), package.ZstdError
+
+    def opener(path: Path) -> BinaryIO:
+        return cast("BinaryIO", io.BufferedReader(_Zstd(path, package)))
+
+    return opener, (EOFError, package.ZstdError)
 
 
 class _Zstd(io.RawIOBase):

@@ -134,11 +134,15 @@ class TokenLoader:
     def batch(self, step: int) -> Batch:
         """The batch of any step; does not move the loader."""
         _limit("step", step, 0, 2**63)
-        return Batch(*self._reader.batch(step))
+        # One block of memory for all four arrays: the allocator can hand it out again and again.
+        shape = (4, self._reader.rows_at(step), self._order["seq_len"])
+        arrays = np.empty(shape, dtype=np.int64)
+        self._reader.fill(step, arrays)
+        return Batch(*arrays)
 
     def next_batch(self) -> Batch:
         """The next batch. Never ends: epoch follows epoch, each in a new order."""
-        batch = Batch(*self._reader.batch(self._step))
+        batch = self.batch(self._step)
         self._step += 1
         return batch
 

@@ -7,8 +7,7 @@ use lexigram_core::Error;
 use lexigram_core::data::dataset::OwnedIds;
 use lexigram_core::data::shard::{Dtype, Vocabulary};
 use lexigram_core::data::{Dataset, DatasetWriter, Loader, LoaderConfig, Packing};
-use numpy::ndarray::Array2;
-use numpy::{IntoPyArray, PyArray2, PyReadonlyArray1};
+use numpy::{IntoPyArray, PyReadonlyArray1, PyReadwriteArray3};
 use pyo3::prelude::*;
 
 use crate::error::{Callback, detached, to_python};
@@ -160,13 +159,6 @@ impl ShardReader {
 #[pyclass(module = "lexigram._core", frozen)]
 struct BatchReader(Loader);
 
-type Arrays<'py> = (
-    Bound<'py, PyArray2<i64>>,
-    Bound<'py, PyArray2<i64>>,
-    Bound<'py, PyArray2<i64>>,
-    Bound<'py, PyArray2<i64>>,
-);
-
 #[pymethods]
 impl BatchReader {
     #[new]
@@ -209,20 +201,12 @@ impl BatchReader {
         self.0.num_batches()
     }
 
-    fn batch<'py>(&self, py: Python<'py>, step: u64) -> PyResult<Arrays<'py>> {
-        let batch = detached(py, || Ok(self.0.batch(step)))?;
-        let shape = (batch.rows, self.0.seq_len());
-        let array = |values: Vec<i64>| {
-            let values = Array2::from_shape_vec(shape, values);
-            let wrong =
-                |e: numpy::ndarray::ShapeError| to_python(py, Error::Internal(e.to_string()));
-            values.map(|values| values.into_pyarray(py)).map_err(wrong)
-        };
-        Ok((
-            array(batch.inputs)?,
-            array(batch.targets)?,
-            array(batch.document_ids)?,
-            array(batch.positions)?,
-        ))
+    fn rows_at(&self, step: u64) -> usize {
+        self.0.rows_at(step)
+    }
+
+    fn fill(&self, py: Python<'_>, step: u64, mut out: PyReadwriteArray3<'_, i64>) -> PyResult<()> {
+        let out = out.as_slice_mut()?;
+        detached(py, || self.0.fill(step, out))
     }
 }

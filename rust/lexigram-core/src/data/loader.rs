@@ -8,6 +8,7 @@
 //! drop_last, never on rank, world size or threads; going to any step takes constant time; within
 //! an epoch no token is a target twice.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::dataset::Dataset;
@@ -40,20 +41,18 @@ pub struct LoaderConfig {
     pub drop_last: bool,
 }
 
-/// Rows × T values each, row after row.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Batch {
-    /// The number of rows.
-    pub rows: usize,
+/// Where a batch is written: four arrays of rows × T values, row after row.
+#[derive(Debug)]
+struct Batch<'a> {
     /// The token before each target; the separator where there is padding.
-    pub inputs: Vec<i64>,
+    inputs: &'a mut [i64],
     /// The token to predict; [`IGNORED`] where there is padding.
-    pub targets: Vec<i64>,
+    targets: &'a mut [i64],
     /// The number, within the row, of the document that the target belongs to; padding counts as
     /// one more document. A separator is the first input of the document that it precedes.
-    pub document_ids: Vec<i64>,
+    document_ids: &'a mut [i64],
     /// The place of the input in its document, counted from the first input in this row.
-    pub positions: Vec<i64>,
+    positions: &'a mut [i64],
 }
 
 /// Makes batches.
@@ -111,73 +110,95 @@ impl Loader {
         if self.config.drop_last { rows / size } else { rows.div_ceil(size) }
     }
 
-    /// This rank's rows of the batch at `step`, counted from the first batch of epoch 0. The last
-    /// batch of an epoch may have fewer rows when `drop_last` is false.
-    pub fn batch(&self, step: u64) -> Batch {
-        let LoaderConfig { batch_size, seq_len, seed, rank, world_size, shuffle, .. } = self.config;
-        let (epoch, k) = (step / self.num_batches(), step % self.num_batches());
-        let order = shuffle.then(|| Permutation::new(self.num_rows(), seed, epoch));
-        let cut = if shuffle { self.plan.cut_at(seed, epoch) } else { 0 };
-        let rows = k * batch_size..(k * batch_size + batch_size).min(self.num_rows());
-        let ours = rows.skip(rank as usize).step_by(world_size as usize);
-
-        let room = ours.size_hint().0 * seq_len as usize;
-        let mut batch = Batch {
-            rows: 0,
-            inputs: Vec::with_capacity(room),
-            targets: Vec::with_capacity(room),
-            document_ids: Vec::with_capacity(room),
-            positions: Vec::with_capacity(room),
-        };
-        for row in ours {
-            let row = order.as_ref().map_or(row, |order| order.at(row));
-            let mut document = 0;
-            self.plan.row(row, cut, |piece| self.append(piece, &mut document, &mut batch));
-            batch.rows += 1;
-            self.pad(document, &mut batch);
-        }
-        batch
+    /// How many rows of the batch at `step` are this rank's. The last batch of an epoch may have
+    /// fewer than the others when `drop_last` is false.
+    pub fn rows_at(&self, step: u64) -> usize {
+        self.ours(step).count()
     }
 
-    /// Appends the targets `piece`, which does not wrap, and what stands beside them.
-    fn append(&self, piece: std::ops::Range<u64>, document: &mut i64, batch: &mut Batch) {
-        let first = batch.targets.len();
+    fn ours(&self, step: u64) -> impl Iterator<Item = u64> + use<> {
+        let LoaderConfig { batch_size, rank, world_size, .. } = self.config;
+        let first = step % self.num_batches() * batch_size;
+        let rows = first..(first + batch_size).min(self.num_rows());
+        rows.skip(rank as usize).step_by(world_size as usize)
+    }
+
+    /// Writes this rank's rows of the batch at `step`, counted from the first batch of epoch 0, into
+    /// `out`: inputs, targets, document ids and positions, rows × T values each.
+    pub fn fill(&self, step: u64, out: &mut [i64]) -> Result<()> {
+        let expected = 4 * self.rows_at(step) * self.seq_len();
+        if out.len() != expected {
+            let limit = format!("must be {expected}, four arrays of this batch's rows by seq_len");
+            return Err(Error::argument("len(out)", out.len(), limit));
+        }
+        let (front, back) = out.split_at_mut(expected / 2);
+        let (inputs, targets) = front.split_at_mut(expected / 4);
+        let (document_ids, positions) = back.split_at_mut(expected / 4);
+        let mut batch = Batch { inputs, targets, document_ids, positions };
+
+        let LoaderConfig { seed, shuffle, .. } = self.config;
+        let epoch = step / self.num_batches();
+        let order = shuffle.then(|| Permutation::new(self.num_rows(), seed, epoch));
+        let cut = if shuffle { self.plan.cut_at(seed, epoch) } else { 0 };
+        for (i, row) in self.ours(step).enumerate() {
+            let row = order.as_ref().map_or(row, |order| order.at(row));
+            let (mut at, end) = (i * self.seq_len(), (i + 1) * self.seq_len());
+            let mut document = 0;
+            self.plan.row(row, cut, |piece| {
+                self.write(piece, &mut at, &mut document, &mut batch);
+            });
+            self.pad(at..end, document, &mut batch);
+        }
+        Ok(())
+    }
+
+    /// Writes the targets `piece`, which does not wrap, and what stands beside them, from `at` on.
+    fn write(&self, piece: Range<u64>, at: &mut usize, document: &mut i64, batch: &mut Batch) {
+        let first = *at;
         let before = piece.start.checked_sub(1).unwrap_or(self.dataset.num_tokens() - 1);
         for (shard, part) in self.dataset.parts(piece) {
+            let targets = &mut batch.targets[*at..*at + part.len()];
             match shard.ids() {
-                Ids::U16(ids) => {
-                    batch.targets.extend(ids[part.clone()].iter().map(|&id| i64::from(id)))
-                }
-                Ids::U32(ids) => {
-                    batch.targets.extend(ids[part.clone()].iter().map(|&id| i64::from(id)))
-                }
+                Ids::U16(ids) => widen(&ids[part.clone()], targets),
+                Ids::U32(ids) => widen(&ids[part.clone()], targets),
             }
             // A shard begins with a document, so that each step of this walk is a new one.
             let ends = shard.documents();
             let mut next = ends.partition_point(|&start| start <= part.start as u64);
-            let mut at = part.start;
-            while at < part.end {
+            let mut from = part.start;
+            while from < part.end {
                 // The clamp holds the walk inside the part even if the index is damaged.
                 let end = ends.get(next).map_or(part.end, |&end| end as usize);
-                let length = end.clamp(at + 1, part.end) - at;
-                batch.document_ids.extend(std::iter::repeat_n(*document, length));
-                batch.positions.extend(0..length as i64);
+                let end = end.clamp(from + 1, part.end);
+                let span = *at..*at + (end - from);
+                batch.document_ids[span.clone()].fill(*document);
+                count(&mut batch.positions[span.clone()]);
                 *document += 1;
                 next += 1;
-                at += length;
+                (from, *at) = (end, span.end);
             }
         }
-        batch.inputs.push(i64::from(self.dataset.at(before)));
-        batch.inputs.extend_from_slice(&batch.targets[first..batch.targets.len() - 1]);
+        batch.inputs[first] = i64::from(self.dataset.at(before));
+        batch.inputs[first + 1..*at].copy_from_slice(&batch.targets[first..*at - 1]);
     }
 
-    fn pad(&self, document: i64, batch: &mut Batch) {
-        let full = batch.rows * self.config.seq_len as usize;
-        let missing = full - batch.targets.len();
+    fn pad(&self, rest: Range<usize>, document: i64, batch: &mut Batch) {
         let separator = self.dataset.manifest().vocabulary.document_separator;
-        batch.targets.resize(full, IGNORED);
-        batch.inputs.resize(full, i64::from(separator));
-        batch.document_ids.resize(full, document);
-        batch.positions.extend(0..missing as i64);
+        batch.inputs[rest.clone()].fill(i64::from(separator));
+        batch.targets[rest.clone()].fill(IGNORED);
+        batch.document_ids[rest.clone()].fill(document);
+        count(&mut batch.positions[rest]);
+    }
+}
+
+fn widen<T: Copy + Into<i64>>(ids: &[T], out: &mut [i64]) {
+    for (out, &id) in out.iter_mut().zip(ids) {
+        *out = id.into();
+    }
+}
+
+fn count(out: &mut [i64]) {
+    for (out, i) in out.iter_mut().zip(0..) {
+        *out = i;
     }
 }

@@ -21,7 +21,7 @@ pub mod shard;
 pub mod writer;
 
 pub use dataset::Dataset;
-pub use loader::{Batch, Loader, LoaderConfig};
+pub use loader::{Loader, LoaderConfig};
 pub use pack::Packing;
 pub use shard::Ids;
 pub use writer::DatasetWriter;

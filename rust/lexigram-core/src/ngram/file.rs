@@ -1,6 +1,6 @@
 //! The model file: a container of kind "NGRM" (see [`crate::format`]), used where it is mapped.
 //!
-//! Sections (`docs/formats-ngram.md` lists the fields): `header`, `words`, `children`, `logprobs`,
+//! Sections (`docs/formats.md` lists the fields): `header`, `words`, `children`, `logprobs`,
 //! `backoffs`, `tokenizer`. The levels of the trie follow each other in each section. A reader
 //! trusts nothing: [`Model::load`] compares every checksum, then checks that every index stays
 //! inside, so that a query cannot leave the file whatever its author wrote.
