@@ -15,10 +15,12 @@ from lexigram._core import __version__ as __version__
 from lexigram.errors import LexigramError as LexigramError
 
 if TYPE_CHECKING:
-    pass
+    from lexigram.runs import load as load
 
-_LAZY_MODULES = frozenset({"config", "reference"})
-_LAZY_NAMES: dict[str, str] = {}
+_LAZY_MODULES = frozenset(
+    {"config", "model", "objectives", "recipes", "reference", "runs", "train"}
+)
+_LAZY_NAMES: dict[str, str] = {"load": "lexigram.runs"}
 
 
 def __getattr__(name: str) -> Any:
