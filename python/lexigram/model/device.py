@@ -17,7 +17,8 @@ def pick_device(name: str = "auto") -> torch.device:
     Raises `ConfigError` for a device that torch does not know or this machine does not have.
     """
     available: dict[str, Callable[[], bool]] = {
-        "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available,
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
     }
     if name == "auto":
         name = next((kind for kind, is_there in available.items() if is_there()), "cpu")

@@ -33,7 +33,7 @@ def make_norm(config: ModelConfig, width: int) -> nn.Module:
 
 
 class RMSNorm(nn.RMSNorm):
-    """torch's RMSNorm, with the gain in the type of the input: mixed types miss the fused kernel."""
+    """torch's RMSNorm, its gain cast to the type of the input: mixed types miss the fast kernel."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)

@@ -123,7 +123,7 @@ class HeldOut:
         )
         rows = max(1, min(config.eval_tokens, len(dataset)) // seq_len)
         count = min(len(self._loader), math.ceil(rows / batch_size))
-        self._steps = np.linspace(0, len(self._loader) - 1, count).round().astype(int).tolist()
+        self._steps = [(2 * i + 1) * len(self._loader) // (2 * count) for i in range(count)]
         self._separator = dataset.document_separator
         self._token_bytes = token_bytes
 
