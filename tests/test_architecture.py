@@ -8,7 +8,9 @@ from pathlib import Path
 import lexigram
 
 ROOT = Path(lexigram.__file__).parent
-EVERYTHING = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or path.is_dir()}
+EVERYTHING = {"_core"} | {
+    path.stem for path in ROOT.iterdir() if path.suffix == ".py" or path.is_dir()
+}
 
 CORE = {"_core", "errors"}
 MAY_IMPORT: dict[str, set[str]] = {
@@ -17,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lm": set(),
     "reference": set(),
     "tokenizer": CORE,
-    "ngram": CORE,
+    "ngram": CORE | {"lm"},
     "data": CORE,
     "model": {"config", "errors"},
     "objectives": {"errors"},

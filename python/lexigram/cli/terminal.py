@@ -21,8 +21,8 @@ from rich.progress import (
 __all__ = ["Report", "err", "out", "progress_bar"]
 
 # Text of users and models is printed as it is: no markup, no guessing at highlights.
-out = Console(markup=False, highlight=False, soft_wrap=True)
-err = Console(stderr=True, markup=False, highlight=False)
+out = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+err = Console(stderr=True, markup=False, emoji=False, highlight=False)
 
 Report = Callable[[int, int], None]
 """Called with what is done and the total; a total of 0 means that it is not known."""

@@ -1,1 +1,1 @@
-"""Readable twins of the fast code: definitions in plain Python and NumPy, oracles in the tests."""
+"""Readable twins of what the Rust core does fast: oracles for the tests, text for students."""

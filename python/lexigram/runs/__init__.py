@@ -25,6 +25,7 @@ from lexigram.runs.environment import describe_environment
 from lexigram.runs.files import read_json, sha256, write_json
 from lexigram.runs.folder import (
     RunSummary,
+    create_run_dir,
     list_runs,
     new_run_dir,
     newest_run,
@@ -42,6 +43,7 @@ __all__ = [
     "RunSummary",
     "checkpoint_state",
     "checkpoints",
+    "create_run_dir",
     "describe_environment",
     "list_runs",
     "load",

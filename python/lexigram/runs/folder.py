@@ -17,6 +17,7 @@ from lexigram.runs.files import read_json
 
 __all__ = [
     "RunSummary",
+    "create_run_dir",
     "list_runs",
     "new_run_dir",
     "newest_run",
@@ -51,6 +52,21 @@ def new_run_dir(name: str, root: str | Path | None = None) -> Path:
             raise FileError(f"cannot make the run folder {path}: {error.strerror}") from None
         return path
     raise FileError(f"{base} already holds 999 runs named {name}-{stamp}")
+
+
+def create_run_dir(path: str | Path) -> Path:
+    """Makes the folder `path` for a run, or takes it if it is there and holds none.
+
+    Raises `InvalidInputError` when it already holds a run, `FileError` when it cannot be made.
+    """
+    path = Path(path)
+    if (path / "config.json").exists():
+        raise InvalidInputError(f"{path} already holds a run; resume it or name another folder")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot make the run folder {path}: {error.strerror}") from None
+    return path
 
 
 def list_runs(root: str | Path | None = None) -> list[Path]:

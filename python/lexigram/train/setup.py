@@ -14,7 +14,7 @@ import numpy.typing as npt
 from lexigram import config as plain
 from lexigram import runs
 from lexigram.data import TokenDataset
-from lexigram.errors import ConfigError, FileError, InvalidInputError
+from lexigram.errors import ConfigError
 from lexigram.train.config import TrainConfig
 
 __all__ = ["check_same_run", "create_run", "open_datasets", "token_bytes", "with_vocabulary"]
@@ -76,17 +76,9 @@ def create_run(config: TrainConfig, dataset: TokenDataset) -> Path:
     tokenizer = config.data.tokenizer
     if tokenizer is not None:
         _check_tokenizer(Path(tokenizer), dataset)
-    if config.out is None:
-        run = runs.new_run_dir(config.name)
-    else:
-        run = Path(config.out)
-        if (run / "config.json").exists():
-            raise InvalidInputError(f"{run} already holds a run; resume it or name another folder")
-        try:
-            run.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise FileError(f"cannot make the run folder {run}: {error.strerror}") from None
-    if tokenizer is not None:
+    out = config.out
+    run = runs.new_run_dir(config.name) if out is None else runs.create_run_dir(out)
+    if tokenizer is not None and Path(tokenizer).resolve() != (run / "tokenizer.json").resolve():
         shutil.copyfile(tokenizer, run / "tokenizer.json")
     runs.write_json(run / "environment.json", runs.describe_environment())
     runs.write_json(run / "config.json", _saved_form(config, run))

@@ -350,6 +350,12 @@ impl MappedFile {
         &self.path
     }
 
+    /// The checksum of the checksum table, the file's last eight bytes: it stands for all its data.
+    pub fn digest(&self) -> u64 {
+        let last = self.map.len() - 8;
+        u64::from_le_bytes(self.map[last..].try_into().expect("8 bytes"))
+    }
+
     /// The bytes of a section.
     pub fn section(&self, tag: &str) -> Result<&[u8]> {
         let found = self.sections.iter().find(|(name, _, _)| name == tag);
@@ -363,7 +369,8 @@ impl MappedFile {
         let bytes = self.section(tag)?;
         bytemuck::try_cast_slice(bytes).map_err(|_| {
             let size = size_of::<T>();
-            let what = format!("section {tag:?} has {} bytes, not a multiple of {size}", bytes.len());
+            let what =
+                format!("section {tag:?} has {} bytes, not a multiple of {size}", bytes.len());
             corrupt(&self.path, 40, what)
         })
     }
@@ -491,7 +498,8 @@ mod tests {
         assert!(kind.contains("\"TEST\"") && kind.contains("\"SHRD\""), "{kind}");
         let version = MappedFile::open(&path, *b"TEST", 4).unwrap_err().to_string();
         assert!(version.contains("version 3") && version.contains("version 4"), "{version}");
-        std::fs::write(&path, "just some text, long enough to be a header of ours, perhaps").unwrap();
+        std::fs::write(&path, "just some text, long enough to be a header of ours, perhaps")
+            .unwrap();
         let text = MappedFile::open(&path, *b"TEST", 3).unwrap_err().to_string();
         assert!(text.contains("just som"), "{text}");
         assert!(MappedFile::open(&dir.path().join("none"), *b"TEST", 3).is_err());

@@ -2,9 +2,11 @@
 //!
 //! The crate knows nothing of Python, prints nothing and keeps no global state. What it offers:
 //!
+//! * [`data`]: token shards, and the loader that reads them in an exact order;
 //! * [`format`]: the one container that all binary files share (magic, version, checksums,
 //!   atomic write);
 //! * [`error::Error`]: the one error type; each variant names the value, the limit and the remedy;
+//! * [`ngram`]: n-gram counts, smoothing and models over token ids;
 //! * [`progress::Progress`]: how long work reports, and how it is interrupted.
 //!
 //! ```
@@ -20,8 +22,10 @@
 //! assert_eq!(file.section("ids").unwrap(), [1, 2, 3]);
 //! ```
 
+pub mod data;
 pub mod error;
 pub mod format;
+pub mod ngram;
 pub mod progress;
 
 pub use error::{Error, Result};
