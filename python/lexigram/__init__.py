@@ -17,10 +17,22 @@ from lexigram.errors import LexigramError as LexigramError
 from lexigram.ngram import NgramModel as NgramModel
 
 if TYPE_CHECKING:
-    pass
+    from lexigram.runs import load as load
 
-_LAZY_MODULES = frozenset({"config", "decode", "evaluate", "reference"})
-_LAZY_NAMES: dict[str, str] = {}
+_LAZY_MODULES = frozenset(
+    {
+        "config",
+        "decode",
+        "evaluate",
+        "model",
+        "objectives",
+        "recipes",
+        "reference",
+        "runs",
+        "train",
+    }
+)
+_LAZY_NAMES: dict[str, str] = {"load": "lexigram.runs"}
 
 
 def __getattr__(name: str) -> Any:
