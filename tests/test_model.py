@@ -189,20 +189,18 @@ def test_packed_documents_are_as_if_alone(
 @settings(max_examples=50)
 @given(configs(), st.lists(st.integers(0, 4), max_size=5), st.integers(0, 2**32 - 1))
 def test_cached_is_uncached(config: ModelConfig, cuts: list[int], seed: int) -> None:
-    """Any way of feeding the ids gives the scores of one pass over begin marker and ids."""
+    """Any way of feeding the ids gives the scores of one pass; before any id, those after the
+    separator alone."""
     model, rng = model_of(config, scale=0.2), np.random.default_rng(seed)
     separator = config.document_separator
     ids = torch.from_numpy(rng.integers(config.vocab_size, size=(3, sum(cuts[:3]))))
     mark = torch.full((3, 0 if separator is None else 1), separator or 0)
+    empty = model(mark)[:, -1].detach() if mark.numel() else torch.zeros(3, config.vocab_size)
     state, at = model.start(3), 0
     for n in cuts[:3]:
         scores, state = model.step(state, ids[:, at : at + n])
         at += n
-        seen = torch.cat((mark, ids[:, :at]), dim=1)
-        if seen.shape[1]:
-            expected = model(seen)[:, -1].detach()
-        else:
-            expected = torch.zeros(3, config.vocab_size)
+        expected = model(ids[:, :at])[:, -1].detach() if at else empty
         torch.testing.assert_close(scores, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -231,15 +229,24 @@ def test_it_is_a_language_model(positions: Any, separator: int | None) -> None:
     check_language_model(model, np.random.default_rng(1))
 
 
-def test_score_fills_the_context_and_begins_with_the_marker() -> None:
+def test_score_fills_the_context_and_begins_after_the_separator() -> None:
     model = model_of(small(), scale=0.2)
-    ids = torch.randint(0, 23, (16,), generator=torch.Generator().manual_seed(1))
-    logits = model(torch.cat((torch.tensor([22]), ids[:-1]))[None])[0]
+    ids = torch.randint(0, 23, (17,), generator=torch.Generator().manual_seed(1))
+    first = model(torch.tensor([[22]]))[0]
+    logits = torch.cat((first, model(ids[None, :-1])[0]))
     expected = logits.log_softmax(-1).gather(1, ids[:, None])[:, 0]
     torch.testing.assert_close(model.score(ids), expected.detach())
     uniform = model_of(small(document_separator=None)).score([3, 4])
     assert uniform[0].item() == pytest.approx(-np.log(23))
     assert len(model.score([])) == 0
+    assert model.score([3]).shape == (1,)
+
+
+def test_score_batch_is_score_of_each_row() -> None:
+    model = model_of(small(), scale=0.2)
+    ids = torch.randint(0, 23, (4, 9), generator=torch.Generator().manual_seed(1))
+    rows = torch.stack([model.score(row) for row in ids])
+    torch.testing.assert_close(model.score_batch(ids), rows)
 
 
 def test_reorder_picks_rows_that_go_on_as_before() -> None:
@@ -258,19 +265,19 @@ def test_reorder_picks_rows_that_go_on_as_before() -> None:
 
 def test_a_prompt_longer_than_the_context_names_both_numbers() -> None:
     model = model_of(small())
-    with pytest.raises(InvalidInputError, match=r"16 tokens .* context of 15; .*context_length"):
-        model.step(model.start(1), np.zeros((1, 16), dtype=np.int64))
+    with pytest.raises(InvalidInputError, match=r"17 tokens .* context of 16; .*context_length"):
+        model.step(model.start(1), np.zeros((1, 17), dtype=np.int64))
     with pytest.raises(InvalidInputError, match="17 tokens"):
         model(torch.zeros(1, 17, dtype=torch.int64))
-    with pytest.raises(InvalidInputError, match="17 tokens"):
-        model.score(np.zeros(17, dtype=np.int64))
+    with pytest.raises(InvalidInputError, match="18 tokens"):
+        model.score(np.zeros(18, dtype=np.int64))
 
 
 def test_a_failed_step_leaves_the_state_usable() -> None:
     model = model_of(small(), scale=0.2)
     _, state = model.step(model.start(1), [[1, 2, 3]])
     before, _ = model.step(state, [[4]])
-    for wrong in ([[23]], [[-1]], [[0] * 13]):
+    for wrong in ([[23]], [[-1]], [[0] * 14]):
         with pytest.raises((TokenIdError, InvalidInputError)):
             model.step(state, wrong)
     after, _ = model.step(state, [[4]])

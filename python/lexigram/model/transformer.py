@@ -30,10 +30,11 @@ __all__ = ["Transformer"]
 class Transformer(nn.Module):
     """The model of `config`, with fresh weights drawn from torch's generator.
 
-    Satisfies `lexigram.lm.LanguageModel`: an empty context is the begin marker, the config's
-    `document_separator`, which takes one position; without one the first token's distribution is
-    uniform. Scores are float32 logits on the model's device. There is no dropout, so that
-    training and evaluation mode are the same function.
+    Satisfies `lexigram.lm.LanguageModel`. The scores of an empty prefix are those after the
+    config's `document_separator`, which begins a document; without one they are uniform. A prefix
+    that is not empty is read as it is, and no marker is put before it. Scores are float32 logits
+    on the model's device. There is no dropout, so that training and evaluation mode are the same
+    function.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -143,8 +144,8 @@ class Transformer(nn.Module):
 
     @property
     def context_length(self) -> int:
-        """The most tokens a state can hold; the begin marker takes one of the positions."""
-        return self.config.context_length - self._num_marks
+        """The most tokens a state can hold."""
+        return self.config.context_length
 
     @property
     def num_parameters(self) -> int:
@@ -153,10 +154,6 @@ class Transformer(nn.Module):
     @property
     def device(self) -> torch.device:
         return self.token_embedding.weight.device
-
-    @property
-    def _num_marks(self) -> int:
-        return 0 if self.document_separator is None else 1
 
     def start(self, batch_size: int = 1) -> State:
         """The state of `batch_size` empty prefixes."""
@@ -173,38 +170,40 @@ class Transformer(nn.Module):
             raise InvalidInputError(
                 f"ids have {len(ids_BT)} rows, the state has {state.batch_size}"
             )
-        if state.length == 0 and self.document_separator is not None:
-            marks = ids_BT.new_full((len(ids_BT), 1), self.document_separator)
-            ids_BT = torch.cat((marks, ids_BT), dim=1)
         if ids_BT.shape[1] == 0:
             if state.scores_BV is not None:
                 return state.scores_BV.clone(), state
-            return torch.zeros(len(ids_BT), self.vocab_size, device=self.device), state
+            return self._beginning_V().repeat(state.batch_size, 1), state
         stop = state.length + ids_BT.shape[1]
         if stop > self.config.context_length:
-            raise _too_long(stop - self._num_marks, self.context_length)
+            raise _too_long(stop, self.context_length)
         store = extend(state, stop, self._empty_LBKSD(), self.config.context_length)
         hidden = self._hidden(ids_BT, store=store, start=state.length)
         scores_BV = self._logits(hidden[:, -1]).float()
         return scores_BV, State(state.batch_size, stop, store, scores_BV.clone())
 
-    @torch.no_grad()
     def score(self, ids: Any) -> Tensor:
         """The natural log-probability (n,) of each of `ids` (n,) given those before it, float32.
 
         Raises `TokenIdError`; `InvalidInputError` for a text longer than one context:
         `lexigram.evaluate` scores longer texts in windows.
         """
-        ids_T = self._checked(ids, dim=1)
-        if len(ids_T) > self.context_length + 1:
-            raise _too_long(len(ids_T), self.context_length + 1)
-        if len(ids_T) == 0:
-            return torch.zeros(0, device=self.device)
-        if self.document_separator is None:
-            first = torch.full((1,), -math.log(self.vocab_size), device=self.device)
-            return torch.cat((first, self._given_T(ids_T[:-1], ids_T[1:])))
-        mark = ids_T.new_tensor([self.document_separator])
-        return self._given_T(torch.cat((mark, ids_T[:-1])), ids_T)
+        return self.score_batch(self._checked(ids, dim=1)[None])[0]
+
+    @torch.no_grad()
+    def score_batch(self, ids: Any) -> Tensor:
+        """The same (B, n) for rows `ids` (B, n) that do not influence each other."""
+        ids_BT = self._checked(ids, dim=2)
+        if ids_BT.shape[1] > self.context_length + 1:
+            raise _too_long(ids_BT.shape[1], self.context_length + 1)
+        if ids_BT.numel() == 0:
+            return torch.zeros(ids_BT.shape, device=self.device)
+        first_B1 = F.log_softmax(self._beginning_V(), dim=0)[ids_BT[:, :1]]
+        if ids_BT.shape[1] == 1:
+            return first_B1
+        logits_BTV = self._logits(self._hidden(ids_BT[:, :-1])).float()
+        rest_BT = -F.cross_entropy(logits_BTV.mT, ids_BT[:, 1:], reduction="none")
+        return torch.cat((first_B1, rest_BT), dim=1)
 
     def reorder(self, state: State, rows: Any) -> State:
         """The state whose row i is row `rows[i]` of `state`; rows may repeat or be left out."""
@@ -217,11 +216,12 @@ class Transformer(nn.Module):
             )
         return state.select(picked)
 
-    def _given_T(self, inputs_T: Tensor, targets_T: Tensor) -> Tensor:
-        if len(inputs_T) == 0:
-            return torch.zeros(0, device=self.device)
-        logits_TV = self._logits(self._hidden(inputs_T[None]))[0].float()
-        return -F.cross_entropy(logits_TV, targets_T, reduction="none")
+    def _beginning_V(self) -> Tensor:
+        """The scores of a document's first token."""
+        if self.document_separator is None:
+            return torch.zeros(self.vocab_size, device=self.device)
+        mark_BT = torch.full((1, 1), self.document_separator, device=self.device)
+        return self._logits(self._hidden(mark_BT))[0, 0].float()
 
     def _checked(self, ids: Any, *, dim: int) -> Tensor:
         """`ids` as int64 on the model's device, or an error that names what is wrong."""
