@@ -154,13 +154,17 @@ impl Loader {
 
     /// Writes the targets `piece`, which does not wrap, and what stands beside them, from `at` on.
     fn write(&self, piece: Range<u64>, at: &mut usize, document: &mut i64, batch: &mut Batch) {
-        let first = *at;
         let before = piece.start.checked_sub(1).unwrap_or(self.dataset.num_tokens() - 1);
+        let end = *at + (piece.end - piece.start) as usize;
+        batch.inputs[*at] = i64::from(self.dataset.at(before));
         for (shard, part) in self.dataset.parts(piece) {
+            // Both are read from the ids: copying one from the other, which lies a power of two
+            // away, makes loads wait for stores (4 KiB aliasing): 5.8 instead of 2.3 ns a token.
             let targets = &mut batch.targets[*at..*at + part.len()];
+            let inputs = &mut batch.inputs[*at + 1..end.min(*at + part.len() + 1)];
             match shard.ids() {
-                Ids::U16(ids) => widen(&ids[part.clone()], targets),
-                Ids::U32(ids) => widen(&ids[part.clone()], targets),
+                Ids::U16(ids) => widen(&ids[part.clone()], targets, inputs),
+                Ids::U32(ids) => widen(&ids[part.clone()], targets, inputs),
             }
             // A shard begins with a document, so that each step of this walk is a new one.
             let ends = shard.documents();
@@ -178,8 +182,6 @@ impl Loader {
                 (from, *at) = (end, span.end);
             }
         }
-        batch.inputs[first] = i64::from(self.dataset.at(before));
-        batch.inputs[first + 1..*at].copy_from_slice(&batch.targets[first..*at - 1]);
     }
 
     fn pad(&self, rest: Range<usize>, document: i64, batch: &mut Batch) {
@@ -191,9 +193,11 @@ impl Loader {
     }
 }
 
-fn widen<T: Copy + Into<i64>>(ids: &[T], out: &mut [i64]) {
-    for (out, &id) in out.iter_mut().zip(ids) {
-        *out = id.into();
+fn widen<T: Copy + Into<i64>>(ids: &[T], targets: &mut [i64], inputs: &mut [i64]) {
+    for out in [targets, inputs] {
+        for (out, &id) in out.iter_mut().zip(ids) {
+            *out = id.into();
+        }
     }
 }
 
