@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "decode": {"lm", "tokenizer", "errors"},
     "evaluate": {"lm", "tokenizer", "decode", "errors"},
     "train": {"model", "objectives", "data", "config", "decode", "evaluate", "runs", "errors"},
-    "runs": {"model", "tokenizer", "ngram", "config", "errors"},
+    "runs": {"lm", "model", "tokenizer", "ngram", "config", "errors"},
     "recipes": {"config", "model", "train", "errors"},
     "quickstart": EVERYTHING - {"cli"},
     "cli": EVERYTHING,

@@ -14,10 +14,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from lexigram.data import TokenDataset, TokenLoader
 
+from fake_tokenizer import ByteTokenizer
 from lexigram import config as plain
 from lexigram import runs
+from lexigram.data import TokenDataset, TokenLoader
 from lexigram.errors import ConfigError, InvalidInputError, MissingFileError, TrainingError
 from lexigram.model import ModelConfig, Transformer
 from lexigram.recipes import RECIPES
@@ -35,7 +36,7 @@ from lexigram.train.learner import Learner
 from lexigram.train.metrics import HeldOut
 from lexigram.train.optim import make_optimizer
 from lexigram.train.schedule import learning_rate
-from training_runs import SEPARATOR, Bytes, texts, tiny, write_dataset
+from training_runs import SEPARATOR, texts, tiny, write_dataset
 
 pytestmark = pytest.mark.torch
 
@@ -262,8 +263,8 @@ def test_datasets_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     missing = DataConfig(train=str(tmp_path / "nowhere"))
     refused(tmp_path, MissingFileError, "nowhere", data=missing)
 
-    stranger = Bytes()
-    stranger.fingerprint = "other"  # type: ignore[misc]
+    stranger = ByteTokenizer()
+    stranger.fingerprint = "other"
     write_dataset(tmp_path / "strange", texts(5, seed=3), stranger)
     mixed = dataclasses.replace(base.data, validation=str(tmp_path / "strange"))
     refused(tmp_path, ConfigError, "was not made by the tokenizer", data=mixed)

@@ -1,4 +1,4 @@
-"""A byte tokenizer and tiny runs, shared by the tests of training; also a script that trains:
+"""Tiny runs, shared by the tests of training; also a script that trains:
 
 python training_runs.py CONFIG.json [resume]
 """
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from fake_tokenizer import ByteTokenizer
 from lexigram import config as plain
 from lexigram import data
 from lexigram.model import ModelConfig
@@ -20,23 +21,8 @@ from lexigram.train import DataConfig, OptimConfig, TrainConfig, train
 SEPARATOR = 256
 
 
-class Bytes:
-    """Every byte a token, and one more for the separator."""
-
-    n_vocab = 257
-    eot_token = SEPARATOR
-    fingerprint = "bytes"
-
-    def encode_ordinary_batch_to_numpy(
-        self, texts: list[str]
-    ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        pieces = [text.encode() for text in texts]
-        offsets = np.cumsum([0, *map(len, pieces)]).astype(np.int64)
-        return np.frombuffer(b"".join(pieces), dtype=np.uint8).astype(np.uint32), offsets
-
-
 def write_dataset(folder: Path, texts: Sequence[str], tokenizer: Any = None) -> Path:
-    data.tokenize(list(texts), tokenizer or Bytes(), folder)
+    data.tokenize(list(texts), tokenizer or ByteTokenizer(), folder)
     return folder
 
 

@@ -7,8 +7,6 @@ import dataclasses
 import json
 from pathlib import Path
 
-from rich.table import Table
-
 from lexigram import runs
 from lexigram.cli.terminal import err, out
 from lexigram.errors import MissingFileError
@@ -44,11 +42,9 @@ def run_list(args: argparse.Namespace) -> int:
     if not summaries:
         err.print(f"there are no runs in {runs.runs_root()}; make one with: lexigram quickstart")
         return 0
-    table = Table("run", "started", box=None, pad_edge=False)
-    for title in ("step", "tokens", "seconds", "val. loss", "bits/byte"):
-        table.add_column(title, justify="right")
-    for s in summaries:
-        table.add_row(
+    rows = [("run", "started (UTC)", "step", "tokens", "seconds", "val. loss", "bits/byte")]
+    rows += [
+        (
             s.name,
             (s.started or "")[:16].replace("T", " "),
             f"{s.step}/{s.steps}",
@@ -57,7 +53,12 @@ def run_list(args: argparse.Namespace) -> int:
             _number(s.validation_loss),
             _number(s.validation_bits_per_byte),
         )
-    out.print(table)
+        for s in summaries
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for name, *numbers in rows:  # not a rich table, which would cut the names to the terminal
+        cells = [f"{cell:>{width}}" for cell, width in zip(numbers, widths[1:], strict=True)]
+        out.print("  ".join([f"{name:<{widths[0]}}", *cells]))
     return 0
 
 

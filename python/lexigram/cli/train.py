@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from collections.abc import Iterator
+import shlex
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,6 @@ from lexigram.cli.terminal import err, out
 from lexigram.errors import ConfigError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from lexigram.train import Progress as Report
     from lexigram.train import RunResult, StepReport, TrainConfig
 
 __all__ = ["add_parser", "training_bar"]
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     if result.reason == "interrupted":
         raise KeyboardInterrupt(
             f"stopped at step {result.step} of {config.steps} and saved; go on with: "
-            f"lexigram train --resume {result.run}"
+            f"lexigram train --resume {shlex.quote(str(result.run))}"
         )
     _print_result(result, as_json=args.json)
     return 0
@@ -114,7 +114,7 @@ def _resumed_config(args: argparse.Namespace) -> TrainConfig:
 
 
 @contextmanager
-def training_bar() -> Iterator[Report]:
+def training_bar() -> Iterator[Callable[[StepReport], None]]:
     """What `train` reports, painted on standard error: a bar on a terminal, else one line for each
     evaluation and each tenth of the way."""
     columns = (
@@ -128,11 +128,12 @@ def training_bar() -> Iterator[Report]:
     printed: set[tuple[int, float | None]] = set()
 
     def report(step: StepReport) -> None:
-        bar.update(task, completed=step.step, total=step.steps, numbers=numbers(step))
+        text = numbers(step)
+        bar.update(task, completed=step.step, total=step.steps, numbers=text)
         tenth = (step.step * 10 // step.steps, step.validation_loss)
         if not err.is_terminal and tenth not in printed:
             printed.add(tenth)
-            err.print(f"step {step.step}/{step.steps}  {numbers(step)}", soft_wrap=True)
+            err.print(f"step {step.step}/{step.steps}  {text}", soft_wrap=True)
 
     with bar:
         yield report

@@ -101,7 +101,8 @@ class _Run:
         self.last = Update(math.nan, math.nan, 0)
         if checkpoint is not None:
             self._restore(checkpoint, state)
-        self.folder = Path(config.out or "") if resume else create_run(config, dataset)
+        device = str(self.learner.device)
+        self.folder = Path(config.out or "") if resume else create_run(config, dataset, device)
         self.metrics = MetricsFile(self.folder / "metrics.jsonl", upto=self.step)
         self.held_out = None
         if held_out is not None:

@@ -121,7 +121,7 @@ class HeldOut:
             shuffle=False,
             drop_last=False,
         )
-        rows = max(1, min(config.eval_tokens, len(dataset)) // seq_len)
+        rows = math.ceil(min(config.eval_tokens, len(dataset)) / seq_len)
         count = min(len(self._loader), math.ceil(rows / batch_size))
         self._steps = [(2 * i + 1) * len(self._loader) // (2 * count) for i in range(count)]
         self._separator = dataset.document_separator

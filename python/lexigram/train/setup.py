@@ -67,7 +67,7 @@ def with_vocabulary(config: TrainConfig) -> TrainConfig:
     return dataclasses.replace(config, model=model)
 
 
-def create_run(config: TrainConfig, dataset: TokenDataset) -> Path:
+def create_run(config: TrainConfig, dataset: TokenDataset, device: str) -> Path:
     """Makes the run folder; config.json, which makes it one, is written last.
 
     Raises `InvalidInputError` when `config.out` already holds a run, `ConfigError` when the
@@ -80,7 +80,7 @@ def create_run(config: TrainConfig, dataset: TokenDataset) -> Path:
     run = runs.new_run_dir(config.name) if out is None else runs.create_run_dir(out)
     if tokenizer is not None and Path(tokenizer).resolve() != (run / "tokenizer.json").resolve():
         shutil.copyfile(tokenizer, run / "tokenizer.json")
-    runs.write_json(run / "environment.json", runs.describe_environment())
+    runs.write_json(run / "environment.json", {**runs.describe_environment(), "device": device})
     runs.write_json(run / "config.json", _saved_form(config, run))
     return run
 
