@@ -13,6 +13,7 @@ from lexigram import errors as errors
 from lexigram import lm as lm
 from lexigram._core import __version__ as __version__
 from lexigram.errors import LexigramError as LexigramError
+from lexigram.tokenizer import Tokenizer as Tokenizer
 
 if TYPE_CHECKING:
     pass

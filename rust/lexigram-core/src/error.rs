@@ -88,13 +88,17 @@ pub enum Error {
         token: String,
     },
     /// The text of a special token stands in text that may not contain it.
-    #[error("the text contains the special token {token:?}; pass allowed_special={{{token:?}, ...}} to encode it as that token, or disallowed_special=() to encode it as ordinary text")]
+    #[error(
+        "the text contains the special token {token:?}; pass allowed_special={{{token:?}, ...}} to encode it as that token, or disallowed_special=() to encode it as ordinary text"
+    )]
     SpecialToken {
         /// The special token.
         token: String,
     },
     /// Bytes that must be UTF-8 are not.
-    #[error("{source_name} is not UTF-8 at byte {offset}; convert it, or pass errors=\"replace\" or errors=\"skip\"")]
+    #[error(
+        "{source_name} is not UTF-8 at byte {offset}; convert it, or pass errors=\"replace\" or errors=\"skip\""
+    )]
     Utf8 {
         /// The file, or "the input".
         source_name: String,

@@ -363,7 +363,8 @@ impl MappedFile {
         let bytes = self.section(tag)?;
         bytemuck::try_cast_slice(bytes).map_err(|_| {
             let size = size_of::<T>();
-            let what = format!("section {tag:?} has {} bytes, not a multiple of {size}", bytes.len());
+            let what =
+                format!("section {tag:?} has {} bytes, not a multiple of {size}", bytes.len());
             corrupt(&self.path, 40, what)
         })
     }
@@ -491,7 +492,8 @@ mod tests {
         assert!(kind.contains("\"TEST\"") && kind.contains("\"SHRD\""), "{kind}");
         let version = MappedFile::open(&path, *b"TEST", 4).unwrap_err().to_string();
         assert!(version.contains("version 3") && version.contains("version 4"), "{version}");
-        std::fs::write(&path, "just some text, long enough to be a header of ours, perhaps").unwrap();
+        std::fs::write(&path, "just some text, long enough to be a header of ours, perhaps")
+            .unwrap();
         let text = MappedFile::open(&path, *b"TEST", 3).unwrap_err().to_string();
         assert!(text.contains("just som"), "{text}");
         assert!(MappedFile::open(&dir.path().join("none"), *b"TEST", 3).is_err());

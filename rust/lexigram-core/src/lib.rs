@@ -20,8 +20,10 @@
 //! assert_eq!(file.section("ids").unwrap(), [1, 2, 3]);
 //! ```
 
+pub mod bpe;
 pub mod error;
 pub mod format;
+pub mod pretokenize;
 pub mod progress;
 
 pub use error::{Error, Result};

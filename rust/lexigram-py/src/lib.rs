@@ -4,11 +4,13 @@
 #![allow(missing_docs)]
 
 mod error;
+mod tokenizer;
 
 use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    tokenizer::register(m)?;
     Ok(())
 }
