@@ -5,6 +5,8 @@
 //! * [`data`]: token shards, and the loader that reads them in an exact order;
 //! * [`format`]: the one container that all binary files share (magic, version, checksums,
 //!   atomic write);
+//! * [`bpe::Tokenizer`]: byte-level BPE, its training and its files; [`pretokenize`]: the patterns
+//!   that cut text into pieces;
 //! * [`error::Error`]: the one error type; each variant names the value, the limit and the remedy;
 //! * [`ngram`]: n-gram counts, smoothing and models over token ids;
 //! * [`progress::Progress`]: how long work reports, and how it is interrupted.
@@ -22,10 +24,12 @@
 //! assert_eq!(file.section("ids").unwrap(), [1, 2, 3]);
 //! ```
 
+pub mod bpe;
 pub mod data;
 pub mod error;
 pub mod format;
 pub mod ngram;
+pub mod pretokenize;
 pub mod progress;
 
 pub use error::{Error, Result};

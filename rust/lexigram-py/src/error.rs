@@ -14,7 +14,15 @@ use pyo3::types::PyType;
 /// Runs `work` without the GIL. An error becomes the matching exception of `lexigram.errors`; a
 /// panic, which is a bug of ours, becomes `lexigram.InternalError` instead of ending Python.
 pub fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
-    let outcome = py.detach(|| catch_unwind(AssertUnwindSafe(work)));
+    outcome(py, py.detach(|| catch_unwind(AssertUnwindSafe(work))))
+}
+
+/// As [`detached`], but keeps the GIL: for work that takes less time than giving it up and back.
+pub fn attached<T>(py: Python<'_>, work: impl FnOnce() -> Result<T>) -> PyResult<T> {
+    outcome(py, catch_unwind(AssertUnwindSafe(work)))
+}
+
+fn outcome<T>(py: Python<'_>, outcome: std::thread::Result<Result<T>>) -> PyResult<T> {
     match outcome {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(to_python(py, error)),

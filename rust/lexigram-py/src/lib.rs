@@ -6,6 +6,7 @@
 mod data;
 mod error;
 mod ngram;
+mod tokenizer;
 
 use pyo3::prelude::*;
 
@@ -14,5 +15,6 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     data::register(m)?;
     ngram::register(m)?;
+    tokenizer::register(m)?;
     Ok(())
 }

@@ -1,0 +1,29 @@
+//! Byte-level byte-pair encoding: vocabulary, training, encoding and its files.
+//!
+//! [`Tokenizer`] is the whole: text is searched for added tokens, normalized if the tokenizer says
+//! so, cut into pieces ([`crate::pretokenize`]), and each piece is encoded by merges ([`merges`]).
+//! [`naive`] says the same in few lines and is the oracle of the tests.
+
+mod added;
+pub mod alphabet;
+mod batch;
+mod cache;
+pub mod count;
+mod encode;
+pub mod json;
+pub mod merges;
+pub mod naive;
+mod offsets;
+pub mod rank_file;
+pub mod stream;
+#[cfg(test)]
+mod tests;
+mod tokenizer;
+pub mod train;
+mod vocabulary;
+
+pub use added::AddedToken;
+pub use merges::Merge;
+pub use offsets::character_spans;
+pub use tokenizer::{Allowed, Normalization, Parts, Text, Tokenizer};
+pub use vocabulary::{MAX_ID, Vocabulary};

@@ -1,0 +1,195 @@
+//! Vocabulary files of tiktoken (`.tiktoken`) and GPT-2 (`encoder.json`, `vocab.bpe`).
+//!
+//! A `.tiktoken` file has one token a line: its bytes in base64, a space, its rank, which is also
+//! its id. Special tokens and the pattern are not in it. `encoder.json` maps tokens, written in
+//! the byte alphabet, to ids; `vocab.bpe` lists merges in the order of their ranks.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use super::added::AddedToken;
+use super::alphabet;
+use super::merges::{Merge, Merges};
+use super::tokenizer::{Parts, Tokenizer};
+use crate::{Error, Result};
+
+const TIKTOKEN: &str = ".tiktoken";
+
+/// Reads a `.tiktoken` file.
+pub fn read_tiktoken(
+    path: &Path,
+    pattern: Option<&str>,
+    special: Vec<AddedToken>,
+) -> Result<Tokenizer> {
+    let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
+    let bad = |number: usize, what: &str| Error::Parse {
+        path: path.to_path_buf(),
+        format: TIKTOKEN,
+        what: format!("line {}: {what}; a line is \"<base64> <rank>\"", number + 1),
+    };
+    let mut tokens = Vec::new();
+    for (number, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            continue;
+        }
+        let space = line.iter().position(|&byte| byte == b' ');
+        let space = space.ok_or_else(|| bad(number, "there is no space"))?;
+        let token = from_base64(&line[..space]);
+        let token = token.ok_or_else(|| bad(number, "the token is not base64"))?;
+        let rank = std::str::from_utf8(&line[space + 1..]).ok().and_then(|rank| rank.parse().ok());
+        tokens.push((rank.ok_or_else(|| bad(number, "the rank is not a number"))?, token));
+    }
+    if tokens.is_empty() {
+        return Err(bad(0, "the file is empty"));
+    }
+    let pattern = pattern.map(str::to_owned);
+    let parts = Parts { tokens, added: special, pattern, whole_pieces: true, ..Parts::default() };
+    Tokenizer::new(parts).map_err(|error| in_file(path, TIKTOKEN, error))
+}
+
+/// The `.tiktoken` file of a tokenizer, or an error if one could not say the same.
+pub fn write_tiktoken(tokenizer: &Tokenizer) -> Result<Vec<u8>> {
+    let refuse = |what: &str| {
+        let limit = "a .tiktoken file cannot express that; use save() for a tokenizer.json";
+        Err(Error::argument("tokenizer", what, limit))
+    };
+    if !tokenizer.normalization().is_empty() {
+        return refuse("it normalizes text");
+    }
+    if tokenizer.added().iter().any(|token| !token.special) {
+        return refuse("it has added tokens that are not special");
+    }
+    let vocabulary = tokenizer.vocabulary();
+    let ordinary = || vocabulary.iter().filter(|(id, token)| vocabulary.id(token) == Some(*id));
+    if Merges::from_ranks(vocabulary)? != *tokenizer.merges() {
+        return refuse("its merges do not follow from the order of its ids");
+    }
+    if !tokenizer.whole_pieces() && tokenizer.merges().as_slice().len() + 256 != ordinary().count()
+    {
+        return refuse("it has tokens that no merge makes");
+    }
+    let mut out = Vec::new();
+    for (id, token) in ordinary() {
+        to_base64(token, &mut out);
+        out.extend_from_slice(format!(" {id}\n").as_bytes());
+    }
+    Ok(out)
+}
+
+/// Reads GPT-2's pair of files. Tokens that are neither bytes nor made by a merge are special.
+pub fn read_gpt2(encoder_json: &Path, vocab_bpe: &Path) -> Result<Tokenizer> {
+    let read = |path: &Path| std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e));
+    let bad =
+        |path: &Path, format, what: String| Error::Parse { path: path.to_path_buf(), format, what };
+    let vocab: HashMap<String, u32> = serde_json::from_str(&read(encoder_json)?).map_err(|e| {
+        bad(encoder_json, "encoder.json", format!("{e}; it must map tokens to ids"))
+    })?;
+    let mut merges = Vec::new();
+    let text = read(vocab_bpe)?;
+    for (number, line) in text.lines().enumerate() {
+        if line.is_empty() || (number == 0 && line.starts_with("#version")) {
+            continue;
+        }
+        let fail = |what: &str| bad(vocab_bpe, "vocab.bpe", format!("line {}: {what}", number + 1));
+        let (left, right) = line.split_once(' ').ok_or_else(|| fail("there is no space"))?;
+        let id = |token: &str| {
+            let id = vocab.get(token).copied();
+            id.ok_or_else(|| fail(&format!("{token:?} is not in {}", encoder_json.display())))
+        };
+        merges.push(Merge {
+            left: id(left)?,
+            right: id(right)?,
+            token: id(&format!("{left}{right}"))?,
+        });
+    }
+    let mut parts = Parts { pattern: Some("gpt2".into()), ..Parts::default() };
+    let products: HashSet<u32> = merges.iter().map(|merge| merge.token).collect();
+    for (text, id) in vocab {
+        match alphabet::to_bytes(&text) {
+            Some(token) if token.len() == 1 || products.contains(&id) => {
+                parts.tokens.push((id, token))
+            }
+            _ => parts.added.push(AddedToken { text, id, special: true, normalized: false }),
+        }
+    }
+    parts.merges = Some(merges);
+    Tokenizer::new(parts).map_err(|error| in_file(encoder_json, "encoder.json", error))
+}
+
+/// Names the file in an error about its content.
+pub(super) fn in_file(path: &Path, format: &'static str, error: Error) -> Error {
+    match error {
+        Error::Argument { .. } => {
+            Error::Parse { path: path.to_path_buf(), format, what: error.to_string() }
+        }
+        other => other,
+    }
+}
+
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+fn to_base64(bytes: &[u8], out: &mut Vec<u8>) {
+    for chunk in bytes.chunks(3) {
+        let word = chunk.iter().fold(0u32, |word, &byte| word << 8 | u32::from(byte));
+        let word = word << (8 * (3 - chunk.len()));
+        for i in 0..4 {
+            let sextet = (word >> (18 - 6 * i)) as usize & 63;
+            out.push(if i <= chunk.len() { BASE64[sextet] } else { b'=' });
+        }
+    }
+}
+
+fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
+    const VALUES: [u8; 256] = {
+        let mut values = [64; 256];
+        let mut i = 0;
+        while i < 64 {
+            values[BASE64[i] as usize] = i as u8;
+            i += 1;
+        }
+        values
+    };
+    if text.is_empty() || !text.len().is_multiple_of(4) {
+        return None;
+    }
+    let padding = text.iter().rev().take(2).take_while(|&&byte| byte == b'=').count();
+    let digits = &text[..text.len() - padding];
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    for chunk in digits.chunks(4) {
+        if chunk.len() == 1 {
+            return None;
+        }
+        let mut word = 0u32;
+        for &digit in chunk {
+            let value = VALUES[digit as usize];
+            if value == 64 {
+                return None;
+            }
+            word = word << 6 | u32::from(value);
+        }
+        word <<= 6 * (4 - chunk.len());
+        out.extend_from_slice(&word.to_be_bytes()[1..chunk.len()]);
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_both_ways() {
+        for (bytes, text) in
+            [("a", "YQ=="), ("ab", "YWI="), ("abc", "YWJj"), ("\u{ff}\u{fe}", "w7/Dvg==")]
+        {
+            let mut out = Vec::new();
+            to_base64(bytes.as_bytes(), &mut out);
+            assert_eq!(out, text.as_bytes());
+            assert_eq!(from_base64(text.as_bytes()).unwrap(), bytes.as_bytes());
+        }
+        for bad in ["", "YQ", "Y===", "YQ=a", "Y\u{e9}==", "===="] {
+            assert_eq!(from_base64(bad.as_bytes()), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Token ids and the bytes they stand for, both ways.
+//!
+//! Ids need not be contiguous (cl100k_base has gaps): a gap is an entry without bytes, and no
+//! token is empty. The index from bytes to ids is an open-addressing table of ids that compares
+//! against the bytes themselves, so a token's bytes are held once.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::{Error, Result};
+
+/// The id that no token has.
+pub const NO_TOKEN: u32 = u32::MAX;
+
+/// The largest id allowed: ids index arrays, and two bits stay free for the word cache.
+pub const MAX_ID: u32 = (1 << 28) - 1;
+
+/// The largest vocabulary whose ids may leave gaps, as a multiple of the number of tokens.
+const MAX_SPARSITY: usize = 64;
+
+/// The tokens of a vocabulary. Special tokens are entries too, but not in the index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vocabulary {
+    bytes: Vec<u8>,
+    /// Token `id` is `bytes[starts[id]..starts[id + 1]]`.
+    starts: Vec<u32>,
+    /// Ids of ordinary tokens by the hash of their bytes, `NO_TOKEN` where free.
+    slots: Vec<u32>,
+    num_tokens: usize,
+}
+
+impl Vocabulary {
+    /// Builds a vocabulary of `(id, bytes, ordinary)` entries; only ordinary tokens can be looked
+    /// up by their bytes. Fails on an empty or doubled token, a doubled id, an id out of range.
+    pub fn new<'a>(entries: impl IntoIterator<Item = (u32, &'a [u8], bool)>) -> Result<Self> {
+        let mut entries: Vec<_> = entries.into_iter().collect();
+        entries.sort_unstable_by_key(|&(id, ..)| id);
+        let size = entries.last().map_or(0, |&(id, ..)| id as usize + 1);
+        if size > MAX_ID as usize || size > MAX_SPARSITY * entries.len().max(1024) {
+            let limit = format!(
+                "the largest id of {} tokens must be at most {MAX_ID} and {MAX_SPARSITY} times \
+                 their number; number the tokens without large gaps",
+                entries.len()
+            );
+            return Err(Error::argument("token id", size - 1, limit));
+        }
+        let mut bytes = Vec::with_capacity(entries.iter().map(|(_, token, _)| token.len()).sum());
+        let mut starts = Vec::with_capacity(size + 1);
+        for pair in entries.windows(2) {
+            if pair[0].0 == pair[1].0 {
+                let limit = format!(
+                    "it stands for both {:?} and {:?}; ids must differ",
+                    String::from_utf8_lossy(pair[0].1),
+                    String::from_utf8_lossy(pair[1].1)
+                );
+                return Err(Error::argument("token id", pair[0].0, limit));
+            }
+        }
+        for &(id, token, _) in &entries {
+            if token.is_empty() {
+                return Err(Error::argument("token id", id, "its token is empty; remove it"));
+            }
+            starts.resize(id as usize + 1, bytes.len() as u32);
+            bytes.extend_from_slice(token);
+        }
+        if bytes.len() > u32::MAX as usize {
+            return Err(Error::argument("vocabulary", bytes.len(), "at most 4 GiB of tokens"));
+        }
+        starts.push(bytes.len() as u32);
+        let ordinary = entries.iter().filter(|(.., ordinary)| *ordinary);
+        let num_slots = (ordinary.clone().count() * 2).next_power_of_two().max(2);
+        let mut vocabulary =
+            Self { bytes, starts, slots: vec![NO_TOKEN; num_slots], num_tokens: entries.len() };
+        for &(id, token, _) in ordinary {
+            let slot = vocabulary.slot(token);
+            if vocabulary.slots[slot] != NO_TOKEN {
+                let limit = format!(
+                    "{:?} has the ids {} and {id}; tokens must differ",
+                    String::from_utf8_lossy(token),
+                    vocabulary.slots[slot]
+                );
+                return Err(Error::argument("vocabulary", "token", limit));
+            }
+            vocabulary.slots[slot] = id;
+        }
+        Ok(vocabulary)
+    }
+
+    /// One more than the largest id.
+    pub fn size(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// How many ids have a token.
+    pub fn num_tokens(&self) -> usize {
+        self.num_tokens
+    }
+
+    /// The bytes of a token; empty for an id without one.
+    #[inline]
+    pub fn token(&self, id: u32) -> &[u8] {
+        match self.starts.get(id as usize..id as usize + 2) {
+            Some(&[start, end]) => &self.bytes[start as usize..end as usize],
+            _ => &[],
+        }
+    }
+
+    /// The ids that have a token, in order, with its bytes.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        let tokens = (0..self.size() as u32).map(|id| (id, self.token(id)));
+        tokens.filter(|(_, token)| !token.is_empty())
+    }
+
+    /// The id of an ordinary token.
+    #[inline]
+    pub fn id(&self, token: &[u8]) -> Option<u32> {
+        let id = self.slots[self.slot(token)];
+        (id != NO_TOKEN).then_some(id)
+    }
+
+    /// The ids of the 256 single bytes, or an error that names the missing ones. The 13 bytes that
+    /// never occur in UTF-8 may be missing (`NO_TOKEN`), as they are in some files.
+    pub fn byte_ids(&self) -> Result<[u32; 256]> {
+        let mut ids = [NO_TOKEN; 256];
+        let mut missing = Vec::new();
+        for byte in 0..=255u8 {
+            match self.id(&[byte]) {
+                Some(id) => ids[byte as usize] = id,
+                None if never_in_utf8(byte) => {}
+                None => missing.push(byte),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(ids);
+        }
+        let value = format!("{} of 256 bytes", 256 - missing.len());
+        let limit = format!(
+            "a byte-level vocabulary needs a token for every single byte; missing: {:02x?}",
+            &missing[..missing.len().min(8)]
+        );
+        Err(Error::argument("vocabulary", value, limit))
+    }
+
+    fn slot(&self, token: &[u8]) -> usize {
+        let mask = self.slots.len() - 1;
+        let mut slot = xxh3_64(token) as usize & mask;
+        while self.slots[slot] != NO_TOKEN && self.token(self.slots[slot]) != token {
+            slot = (slot + 1) & mask;
+        }
+        slot
+    }
+}
+
+fn never_in_utf8(byte: u8) -> bool {
+    matches!(byte, 0xc0 | 0xc1 | 0xf5..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_and_lookups() {
+        let entries: [(u32, &[u8], bool); 3] =
+            [(5, b"b", true), (2, b"a", true), (3, b"ab", false)];
+        let vocabulary = Vocabulary::new(entries).unwrap();
+        assert_eq!((vocabulary.size(), vocabulary.num_tokens()), (6, 3));
+        assert_eq!(vocabulary.token(3), b"ab");
+        assert_eq!(vocabulary.token(5), b"b");
+        for id in [0, 1, 4, 6, u32::MAX - 1] {
+            assert_eq!(vocabulary.token(id), b"", "{id}");
+        }
+        assert_eq!(vocabulary.id(b"a"), Some(2));
+        assert_eq!(vocabulary.id(b"ab"), None, "not ordinary");
+        assert_eq!(vocabulary.iter().map(|(id, _)| id).collect::<Vec<_>>(), [2, 3, 5]);
+    }
+
+    #[test]
+    fn bad_vocabularies() {
+        let new = |entries: &[(u32, &'static [u8], bool)]| {
+            Vocabulary::new(entries.iter().copied()).unwrap_err().to_string()
+        };
+        assert!(new(&[(0, b"", true)]).contains("empty"));
+        assert!(new(&[(0, b"a", true), (0, b"b", true)]).contains("both \"a\" and \"b\""));
+        assert!(new(&[(0, b"a", true), (1, b"a", true)]).contains("ids 0 and 1"));
+        assert!(new(&[(1 << 27, b"a", true)]).contains("gaps"));
+        assert!(new(&[(u32::MAX, b"a", true)]).contains("gaps"));
+        let vocabulary = Vocabulary::new([(0, &b"a"[..], true)]).unwrap();
+        let error = vocabulary.byte_ids().unwrap_err().to_string();
+        assert!(error.contains("1 of 256") && error.contains("[00, 01"), "{error}");
+    }
+}

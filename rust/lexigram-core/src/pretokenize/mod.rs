@@ -1,0 +1,223 @@
+//! Pre-tokenization: text is cut into pieces, and no token ever spans two of them.
+//!
+//! Definition. A pattern is a regular expression. The pieces of a text are its successive leftmost
+//! matches; text between two matches is a piece of its own, so that the pieces always join to the
+//! whole text. Without a pattern the text is one piece.
+//!
+//! The three published patterns (GPT-2; cl100k, also in the variants with other digit groups that
+//! Llama 3 and Qwen use; o200k) are matched by hand-written scanners. Invariant that the scanners
+//! rest on: these expressions look ahead but never behind, so the piece that begins at byte `p`
+//! depends on `text[p..]` alone. Each scanner reads a byte a bounded number of times, so splitting
+//! is linear. The expressions themselves stay in [`patterns`] and are the oracle of the tests.
+//!
+//! Sources of the expressions: `encoder.py` of GPT-2 (gpt2); `openai_public.py` of tiktoken
+//! (cl100k, o200k). Newer tiktoken spells cl100k with a branch `\s++$` that joins a line break and
+//! the blanks after it at the very end of a text. No token of cl100k_base spans those, so ids are
+//! the same; pieces are not, and both expressions are known. `"cl100k"` names the original one,
+//! which Hugging Face files hold.
+
+mod cl100k;
+pub mod class;
+mod class_tables;
+mod gpt2;
+mod o200k;
+pub mod patterns;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use fancy_regex::Regex;
+
+use crate::{Error, Result};
+
+/// How many pieces [`Pretokenizer::fill`] finds at most in one call.
+pub const BATCH: usize = 256;
+
+/// Ends of successive pieces, as byte offsets into the text.
+pub type Ends = Vec<usize>;
+
+/// Finds the piece that begins at a given byte.
+pub(crate) trait Scan {
+    /// The end of the piece that begins at `at`; `text` is UTF-8, `at < text.len()` is a character
+    /// boundary, and so is the result.
+    fn piece_end(&self, text: &[u8], at: usize) -> usize;
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Gpt2(gpt2::Gpt2),
+    Cl100k(cl100k::Cl100k),
+    O200k(o200k::O200k),
+    Whole,
+    Custom(Box<Regex>),
+}
+
+/// Cuts text into pieces by one pattern.
+#[derive(Debug, Clone)]
+pub struct Pretokenizer {
+    kind: Kind,
+    regex: Option<String>,
+}
+
+impl Pretokenizer {
+    /// `pattern` is `"gpt2"`, `"cl100k"`, `"o200k"`, a regular expression, or `None` for no split.
+    /// A known expression in any of its published spellings gets its scanner.
+    pub fn new(pattern: Option<&str>) -> Result<Self> {
+        let Some(pattern) = pattern else {
+            return Ok(Self { kind: Kind::Whole, regex: None });
+        };
+        let regex = patterns::canonical(patterns::by_name(pattern).unwrap_or(pattern));
+        let kind = match patterns::recognize(regex) {
+            Some(patterns::Known::Gpt2) => Kind::Gpt2(gpt2::Gpt2),
+            Some(patterns::Known::Cl100k { digits, joins_end }) => {
+                Kind::Cl100k(cl100k::Cl100k { digits, joins_end })
+            }
+            Some(patterns::Known::O200k) => Kind::O200k(o200k::O200k),
+            None => Kind::Custom(Box::new(compile(regex)?)),
+        };
+        Ok(Self { kind, regex: Some(regex.to_owned()) })
+    }
+
+    /// The pattern as a regular expression; `None` if text is not split.
+    pub fn regex(&self) -> Option<&str> {
+        self.regex.as_deref()
+    }
+
+    /// The short name of a published pattern, otherwise the expression.
+    pub fn name(&self) -> Option<&str> {
+        self.regex().map(|regex| patterns::name_of(regex).unwrap_or(regex))
+    }
+
+    /// Replaces the content of `ends` by the ends of the next pieces from `from` on, at most
+    /// [`BATCH`] and at least one where text is left. Only a custom expression can fail, when it
+    /// backtracks beyond its limit.
+    pub fn fill(&self, text: &str, from: usize, ends: &mut Ends) -> Result<()> {
+        ends.clear();
+        match &self.kind {
+            Kind::Gpt2(scan) => fill(scan, text.as_bytes(), from, ends),
+            Kind::Cl100k(scan) => fill(scan, text.as_bytes(), from, ends),
+            Kind::O200k(scan) => fill(scan, text.as_bytes(), from, ends),
+            Kind::Whole if from < text.len() => ends.push(text.len()),
+            Kind::Whole => {}
+            Kind::Custom(regex) => fill_by_regex(regex, text, from, ends)?,
+        }
+        Ok(())
+    }
+
+    /// Calls `take` with the range of each piece, in order.
+    pub fn for_each(
+        &self,
+        text: &str,
+        mut take: impl FnMut(Range<usize>) -> Result<()>,
+    ) -> Result<()> {
+        let mut ends = Ends::with_capacity(BATCH + 1);
+        let mut start = 0;
+        while start < text.len() {
+            self.fill(text, start, &mut ends)?;
+            for &end in &ends {
+                take(start..end)?;
+                start = end;
+            }
+        }
+        Ok(())
+    }
+
+    /// The ranges of all pieces.
+    pub fn split(&self, text: &str) -> Result<Vec<Range<usize>>> {
+        let mut pieces = Vec::new();
+        self.for_each(text, |piece| {
+            pieces.push(piece);
+            Ok(())
+        })?;
+        Ok(pieces)
+    }
+
+    /// The last place `cut <= limit` of `text` where the text may be taken apart: the pieces of
+    /// any text that begins with `text[..=cut]` are those of `text[..cut]` followed by those of the
+    /// rest. 0 where no such place is known, always so for a custom expression.
+    ///
+    /// Such a place lies between a letter or number and a character that is no letter, number,
+    /// mark or apostrophe. Proof for the known patterns: the piece that holds the letter or number
+    /// is matched by one of the branches for words, numbers and contractions; each takes a run of
+    /// letters, marks and numbers, then perhaps `'s` and the like, so it ends at the cut at the
+    /// latest, and it ends there too when nothing follows. No earlier piece looks beyond the
+    /// letter. The pieces after the cut depend on the text after it alone. ∎
+    pub fn cut_before(&self, text: &str, limit: usize) -> usize {
+        if !matches!(self.kind, Kind::Gpt2(_) | Kind::Cl100k(_) | Kind::O200k(_)) {
+            return 0;
+        }
+        let bytes = text.as_bytes();
+        let mut at = limit.min(bytes.len().saturating_sub(1));
+        let mut right = class::LETTER;
+        let mut right_at = 0;
+        while at > 0 {
+            if text.is_char_boundary(at) {
+                let (flags, _) = class::at(bytes, at).unwrap_or_default();
+                let word = flags & (class::LETTER | class::NUMBER) != 0;
+                if word && right & (class::LETTER | class::NUMBER | class::MARK) == 0 {
+                    return right_at;
+                }
+                (right, right_at) = (flags, at);
+                if bytes[at] == b'\'' {
+                    right = class::LETTER;
+                }
+            }
+            at -= 1;
+        }
+        let (flags, _) = class::at(bytes, 0).unwrap_or_default();
+        let word = flags & (class::LETTER | class::NUMBER) != 0;
+        let apart = right & (class::LETTER | class::NUMBER | class::MARK) == 0;
+        if word && apart { right_at } else { 0 }
+    }
+}
+
+fn compile(regex: &str) -> Result<Regex> {
+    Regex::new(regex).map_err(|error| {
+        let limit = format!(
+            "it must be \"gpt2\", \"cl100k\", \"o200k\", None or a regular expression: {error}"
+        );
+        Error::argument("pattern", format!("{regex:?}"), limit.replace('\n', " "))
+    })
+}
+
+fn fill(scan: &impl Scan, text: &[u8], mut at: usize, ends: &mut Ends) {
+    while at < text.len() && ends.len() < BATCH {
+        at = scan.piece_end(text, at);
+        ends.push(at);
+    }
+}
+
+/// As [`fill`]; text that no match covers is a piece too, empty matches are not.
+fn fill_by_regex(regex: &Regex, text: &str, mut at: usize, ends: &mut Ends) -> Result<()> {
+    let mut search = at;
+    while at < text.len() && ends.len() < BATCH {
+        let found = if search > text.len() { None } else { find(regex, text, search)? };
+        let Some(found) = found else {
+            ends.push(text.len());
+            return Ok(());
+        };
+        if found.is_empty() {
+            let step = text[found.end..].chars().next().map_or(1, char::len_utf8);
+            search = found.end + step;
+            continue;
+        }
+        if found.start > at {
+            ends.push(found.start);
+        }
+        ends.push(found.end);
+        (at, search) = (found.end, found.end);
+    }
+    Ok(())
+}
+
+fn find(regex: &Regex, text: &str, from: usize) -> Result<Option<Range<usize>>> {
+    match regex.find_from_pos(text, from) {
+        Ok(found) => Ok(found.map(|m| m.start()..m.end())),
+        Err(error) => Err(Error::argument(
+            "pattern",
+            format!("{:?}", regex.as_str()),
+            format!("matching failed at byte {from} of the text ({error}); use a simpler pattern"),
+        )),
+    }
+}

@@ -1,0 +1,719 @@
+//! `lexigram._core.Tokenizer`: the methods of `lexigram.Tokenizer` that do work.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use lexigram_core::bpe::stream::{OnError, TextReader};
+use lexigram_core::bpe::train::{TrainOptions, Trainer};
+use lexigram_core::bpe::{AddedToken, Allowed, Text, Tokenizer, character_spans, json, rank_file};
+use lexigram_core::progress::Progress;
+use lexigram_core::{Error, Result, format};
+use numpy::{IntoPyArray, PyArray1, PyArrayMethods};
+use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
+use pyo3::types::{PyBytes, PyDict, PyList, PySet, PyString};
+
+use crate::error::{Callback, attached, detached, to_python};
+
+/// Below this many bytes of text or tokens the work is shorter than giving up the GIL.
+const SHORT: usize = 2048;
+
+/// Training reads about this much text at a time.
+const BATCH_BYTES: usize = 16 << 20;
+
+#[pyclass(name = "Tokenizer", module = "lexigram._core", subclass, frozen)]
+pub struct PyTokenizer {
+    core: Arc<Tokenizer>,
+}
+
+/// What is to be encoded, borrowed from Python.
+enum Input<'py> {
+    Str(Bound<'py, PyString>),
+    /// A string that held lone surrogates.
+    Repaired(String),
+    Bytes(Bound<'py, PyBytes>),
+}
+
+impl<'py> Input<'py> {
+    fn new(object: &Bound<'py, PyAny>) -> PyResult<Self> {
+        if let Ok(bytes) = object.cast::<PyBytes>() {
+            return Ok(Self::Bytes(bytes.clone()));
+        }
+        let text = object.cast::<PyString>().map_err(|_| {
+            let kind =
+                object.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string());
+            PyTypeError::new_err(format!("text must be str or bytes, not {kind}"))
+        })?;
+        match text.to_str() {
+            Ok(_) => Ok(Self::Str(text.clone())),
+            // As tiktoken: surrogate pairs are joined, lone ones become U+FFFD.
+            Err(error) if error.is_instance_of::<PyUnicodeEncodeError>(object.py()) => {
+                let bytes = text.call_method1("encode", ("utf-16", "surrogatepass"))?;
+                let repaired = bytes.call_method1("decode", ("utf-16", "replace"))?;
+                Ok(Self::Repaired(repaired.extract()?))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn text(&self) -> PyResult<Text<'_>> {
+        Ok(match self {
+            Self::Str(text) => Text::Str(text.to_str()?),
+            Self::Repaired(text) => Text::Str(text),
+            Self::Bytes(bytes) => Text::Bytes(bytes.as_bytes()),
+        })
+    }
+}
+
+/// `allowed_special` and `disallowed_special` with tiktoken's meaning.
+struct Special {
+    allowed: Allowed,
+    /// `None`: every special token; otherwise these.
+    disallowed: Option<Vec<String>>,
+}
+
+impl Special {
+    fn new(
+        core: &Tokenizer,
+        allowed: Option<&Bound<'_, PyAny>>,
+        disallowed: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let is_all = |object: &Bound<'_, PyAny>| object.extract::<&str>().is_ok_and(|s| s == "all");
+        let names = |object: &Bound<'_, PyAny>, what: &str| -> PyResult<Vec<String>> {
+            if object.is_instance_of::<PyString>() {
+                let message =
+                    format!("{what} must be \"all\" or a collection of strings, not a string");
+                return Err(PyTypeError::new_err(message));
+            }
+            object.try_iter()?.map(|name| name?.extract()).collect()
+        };
+        let allowed = match allowed {
+            None => Allowed::None,
+            Some(object) if is_all(object) => Allowed::All,
+            Some(object) => match names(object, "allowed_special")? {
+                names if names.is_empty() => Allowed::None,
+                names => Allowed::Some(names),
+            },
+        };
+        let disallowed = match disallowed {
+            Some(object) if !is_all(object) => Some(names(object, "disallowed_special")?),
+            _ => match &allowed {
+                Allowed::None => None,
+                Allowed::All => Some(vec![]),
+                Allowed::Some(names) => {
+                    let special = core.added().iter().filter(|token| token.special);
+                    let rest = special.filter(|token| !names.contains(&token.text));
+                    Some(rest.map(|token| token.text.clone()).collect())
+                }
+            },
+        };
+        Ok(Self { allowed, disallowed })
+    }
+
+    fn ordinary() -> Self {
+        Self { allowed: Allowed::None, disallowed: Some(vec![]) }
+    }
+
+    fn check(&self, core: &Tokenizer, text: Text<'_>) -> Result<()> {
+        let disallowed = self.disallowed.as_deref();
+        if disallowed.is_some_and(<[String]>::is_empty) {
+            return Ok(());
+        }
+        let found = match text {
+            Text::Str(text) => core.find_special(text, disallowed)?,
+            Text::Bytes(bytes) => core.find_special(&String::from_utf8_lossy(bytes), disallowed)?,
+        };
+        found.map_or(Ok(()), |token| Err(Error::SpecialToken { token }))
+    }
+}
+
+/// Ids from a list or another sequence of integers, or from an integer array.
+fn token_ids(object: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
+    if let Ok(array) = object.cast::<PyArray1<u32>>() {
+        return Ok(array.try_readonly()?.as_array().to_vec());
+    }
+    if let Ok(array) = object.cast::<PyArray1<u16>>() {
+        return Ok(array.try_readonly()?.as_array().iter().map(|&id| id.into()).collect());
+    }
+    let mut ids = Vec::with_capacity(object.len().unwrap_or(0));
+    for (position, item) in object.try_iter()?.enumerate() {
+        let item = item?;
+        match item.extract::<u32>() {
+            Ok(id) => ids.push(id),
+            Err(error) => return Err(bad_id(&item, position).unwrap_or(error)),
+        }
+    }
+    Ok(ids)
+}
+
+/// The error for an integer that cannot be an id; `None` for what is no integer.
+fn bad_id(item: &Bound<'_, PyAny>, position: usize) -> Option<PyErr> {
+    let value: i128 = item.extract().ok()?;
+    let limit = format!("an id at position {position} must be between 0 and {}", u32::MAX);
+    let error = match u64::try_from(value) {
+        Ok(id) => Error::TokenId { id, position, vocab_size: lexigram_core::bpe::MAX_ID as usize },
+        Err(_) => Error::argument("token id", value, limit),
+    };
+    Some(to_python(item.py(), error))
+}
+
+/// Runs short work with the GIL and long work without it.
+fn run<T: Send>(
+    py: Python<'_>,
+    bytes: usize,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> PyResult<T> {
+    if bytes < SHORT { attached(py, work) } else { detached(py, work) }
+}
+
+impl PyTokenizer {
+    fn encode_input(
+        &self,
+        py: Python<'_>,
+        text: &Bound<'_, PyAny>,
+        special: &Special,
+    ) -> PyResult<Vec<u32>> {
+        let input = Input::new(text)?;
+        let text = input.text()?;
+        run(py, text.len(), || {
+            special.check(&self.core, text)?;
+            let mut ids = Vec::new();
+            self.core.encode(text, &special.allowed, &mut ids)?;
+            Ok(ids)
+        })
+    }
+
+    fn encode_inputs(
+        &self,
+        py: Python<'_>,
+        texts: &Bound<'_, PyAny>,
+        special: &Special,
+        num_threads: Option<usize>,
+    ) -> PyResult<(Vec<u32>, Vec<usize>)> {
+        let inputs =
+            texts.try_iter()?.map(|text| Input::new(&text?)).collect::<PyResult<Vec<_>>>()?;
+        let texts = inputs.iter().map(Input::text).collect::<PyResult<Vec<_>>>()?;
+        run(py, texts.iter().map(Text::len).sum(), || {
+            texts.iter().try_for_each(|text| special.check(&self.core, *text))?;
+            self.core.encode_batch(&texts, &special.allowed, num_threads.unwrap_or(0))
+        })
+    }
+
+    fn to_text<'py>(py: Python<'py>, bytes: &[u8], errors: &str) -> PyResult<Bound<'py, PyString>> {
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            return Ok(PyString::new(py, text));
+        }
+        Ok(PyBytes::new(py, bytes).call_method1("decode", ("utf-8", errors))?.cast_into()?)
+    }
+}
+
+#[pymethods]
+impl PyTokenizer {
+    #[new]
+    #[pyo3(signature = (tokenizer, /))]
+    fn new(tokenizer: &Bound<'_, PyTokenizer>) -> Self {
+        Self { core: Arc::clone(&tokenizer.get().core) }
+    }
+
+    /// The ids of a text, special tokens as in tiktoken.
+    #[pyo3(signature = (text, *, allowed_special=None, disallowed_special=None))]
+    fn encode<'py>(
+        &self,
+        py: Python<'py>,
+        text: &Bound<'py, PyAny>,
+        allowed_special: Option<&Bound<'py, PyAny>>,
+        disallowed_special: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let special = Special::new(&self.core, allowed_special, disallowed_special)?;
+        PyList::new(py, self.encode_input(py, text, &special)?)
+    }
+
+    /// The ids of a text in which special tokens are ordinary text.
+    fn encode_ordinary<'py>(
+        &self,
+        py: Python<'py>,
+        text: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        PyList::new(py, self.encode_input(py, text, &Special::ordinary())?)
+    }
+
+    /// As `encode`, as a uint32 array.
+    #[pyo3(signature = (text, *, allowed_special=None, disallowed_special=None))]
+    fn encode_to_numpy<'py>(
+        &self,
+        py: Python<'py>,
+        text: &Bound<'py, PyAny>,
+        allowed_special: Option<&Bound<'py, PyAny>>,
+        disallowed_special: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyArray1<u32>>> {
+        let special = Special::new(&self.core, allowed_special, disallowed_special)?;
+        Ok(self.encode_input(py, text, &special)?.into_pyarray(py))
+    }
+
+    /// The ids of each text.
+    #[pyo3(signature = (text, *, num_threads=None, allowed_special=None, disallowed_special=None))]
+    fn encode_batch<'py>(
+        &self,
+        py: Python<'py>,
+        text: &Bound<'py, PyAny>,
+        num_threads: Option<usize>,
+        allowed_special: Option<&Bound<'py, PyAny>>,
+        disallowed_special: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let special = Special::new(&self.core, allowed_special, disallowed_special)?;
+        lists(py, &self.encode_inputs(py, text, &special, num_threads)?)
+    }
+
+    /// As `encode_batch`, special tokens being ordinary text.
+    #[pyo3(signature = (text, *, num_threads=None))]
+    fn encode_ordinary_batch<'py>(
+        &self,
+        py: Python<'py>,
+        text: &Bound<'py, PyAny>,
+        num_threads: Option<usize>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        lists(py, &self.encode_inputs(py, text, &Special::ordinary(), num_threads)?)
+    }
+
+    /// The ids of all texts end to end, and the offset of each.
+    #[pyo3(signature = (text, *, num_threads=None))]
+    #[allow(clippy::type_complexity)]
+    fn encode_ordinary_batch_to_numpy<'py>(
+        &self,
+        py: Python<'py>,
+        text: &Bound<'py, PyAny>,
+        num_threads: Option<usize>,
+    ) -> PyResult<(Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>)> {
+        let (ids, offsets) = self.encode_inputs(py, text, &Special::ordinary(), num_threads)?;
+        let offsets: Vec<i64> = offsets.into_iter().map(|offset| offset as i64).collect();
+        Ok((ids.into_pyarray(py), offsets.into_pyarray(py)))
+    }
+
+    /// The ids of a text and the range of characters of each.
+    #[pyo3(signature = (text, *, allowed_special=None, disallowed_special=None))]
+    fn encode_with_offsets<'py>(
+        &self,
+        py: Python<'py>,
+        text: &Bound<'py, PyAny>,
+        allowed_special: Option<&Bound<'py, PyAny>>,
+        disallowed_special: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyList>)> {
+        if !self.core.normalization().is_empty() {
+            let limit = "it normalizes text, so tokens have no place in the text given; \
+                         normalize the text first and use a tokenizer that does not";
+            return Err(to_python(py, Error::argument("tokenizer", "encode_with_offsets", limit)));
+        }
+        let special = Special::new(&self.core, allowed_special, disallowed_special)?;
+        let ids = self.encode_input(py, text, &special)?;
+        let input = Input::new(text)?;
+        let bytes = match input.text()? {
+            Text::Str(text) => text.as_bytes(),
+            Text::Bytes(bytes) => bytes,
+        };
+        let lengths = ids.iter().map(|&id| self.core.vocabulary().token(id).len());
+        let spans = PyList::new(py, character_spans(bytes, lengths))?;
+        Ok((PyList::new(py, ids)?, spans))
+    }
+
+    /// The id of a token given by its text or bytes, special ones included.
+    fn encode_single_token(
+        &self,
+        py: Python<'_>,
+        text_or_bytes: &Bound<'_, PyAny>,
+    ) -> PyResult<u32> {
+        let input = Input::new(text_or_bytes)?;
+        let found = match input.text()? {
+            Text::Str(text) => self.core.token_id(text.as_bytes()),
+            Text::Bytes(bytes) => self.core.token_id(bytes),
+        };
+        found.map_err(|error| to_python(py, error))
+    }
+
+    /// The bytes of the tokens, joined.
+    fn decode_bytes<'py>(
+        &self,
+        py: Python<'py>,
+        tokens: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let ids = token_ids(tokens)?;
+        let bytes = run(py, ids.len(), || self.core.decode(&ids))?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// The text of the tokens.
+    #[pyo3(signature = (tokens, errors="replace"))]
+    fn decode<'py>(
+        &self,
+        py: Python<'py>,
+        tokens: &Bound<'py, PyAny>,
+        errors: &str,
+    ) -> PyResult<Bound<'py, PyString>> {
+        let ids = token_ids(tokens)?;
+        let bytes = run(py, ids.len(), || self.core.decode(&ids))?;
+        Self::to_text(py, &bytes, errors)
+    }
+
+    /// The bytes of one token.
+    fn decode_single_token_bytes<'py>(
+        &self,
+        py: Python<'py>,
+        token: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let id = token.extract::<u32>().map_err(|error| bad_id(token, 0).unwrap_or(error))?;
+        let bytes = self.core.token_at(id, 0).map_err(|error| to_python(py, error))?;
+        Ok(PyBytes::new(py, bytes))
+    }
+
+    /// The bytes of each token.
+    fn decode_tokens_bytes<'py>(
+        &self,
+        py: Python<'py>,
+        tokens: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let ids = token_ids(tokens)?;
+        let tokens = ids.iter().enumerate().map(|(position, &id)| {
+            let bytes = self.core.token_at(id, position).map_err(|error| to_python(py, error))?;
+            Ok(PyBytes::new(py, bytes))
+        });
+        PyList::new(py, tokens.collect::<PyResult<Vec<_>>>()?)
+    }
+
+    /// The text of the tokens, and the character in which each begins.
+    fn decode_with_offsets<'py>(
+        &self,
+        py: Python<'py>,
+        tokens: &Bound<'py, PyAny>,
+    ) -> PyResult<(Bound<'py, PyString>, Bound<'py, PyList>)> {
+        let ids = token_ids(tokens)?;
+        let bytes = run(py, ids.len(), || self.core.decode(&ids))?;
+        let text = Self::to_text(py, &bytes, "strict")?;
+        let lengths = ids.iter().map(|&id| self.core.vocabulary().token(id).len());
+        let starts = character_spans(&bytes, lengths).into_iter().map(|(start, _)| start);
+        Ok((text, PyList::new(py, starts.collect::<Vec<_>>())?))
+    }
+
+    /// The texts of many sequences of tokens.
+    #[pyo3(signature = (batch, *, errors="replace", num_threads=None))]
+    fn decode_batch<'py>(
+        &self,
+        py: Python<'py>,
+        batch: &Bound<'py, PyAny>,
+        errors: &str,
+        num_threads: Option<usize>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let all = self.decode_each(py, batch, num_threads)?;
+        let texts = all.iter().map(|bytes| Self::to_text(py, bytes, errors));
+        PyList::new(py, texts.collect::<PyResult<Vec<_>>>()?)
+    }
+
+    /// The bytes of many sequences of tokens.
+    #[pyo3(signature = (batch, *, num_threads=None))]
+    fn decode_bytes_batch<'py>(
+        &self,
+        py: Python<'py>,
+        batch: &Bound<'py, PyAny>,
+        num_threads: Option<usize>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let all = self.decode_each(py, batch, num_threads)?;
+        PyList::new(py, all.iter().map(|bytes| PyBytes::new(py, bytes)))
+    }
+
+    /// The bytes of all tokens but the special ones, in the order of their ids.
+    fn token_byte_values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let vocabulary = self.core.vocabulary();
+        let ordinary = vocabulary.iter().filter(|(id, token)| vocabulary.id(token) == Some(*id));
+        let mut values: Vec<_> = ordinary.map(|(_, token)| token).collect();
+        values.sort_unstable();
+        PyList::new(py, values.into_iter().map(|token| PyBytes::new(py, token)))
+    }
+
+    /// Special tokens and their ids.
+    #[getter]
+    fn special_tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let special = PyDict::new(py);
+        for token in self.core.added().iter().filter(|token| token.special) {
+            special.set_item(&token.text, token.id)?;
+        }
+        Ok(special)
+    }
+
+    #[getter]
+    fn special_tokens_set<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PySet>> {
+        let special = self.core.added().iter().filter(|token| token.special);
+        PySet::new(py, special.map(|token| token.text.as_str()).collect::<Vec<_>>())
+    }
+
+    fn is_special_token(&self, token: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let id: i64 = token.extract()?;
+        Ok(self.core.added().iter().any(|added| added.special && i64::from(added.id) == id))
+    }
+
+    #[getter]
+    fn n_vocab(&self) -> usize {
+        self.core.vocabulary().size()
+    }
+
+    #[getter]
+    fn max_token_value(&self) -> usize {
+        self.core.vocabulary().size() - 1
+    }
+
+    #[getter]
+    fn num_tokens(&self) -> usize {
+        self.core.vocabulary().num_tokens()
+    }
+
+    #[getter]
+    fn eot_token(&self) -> Option<u32> {
+        self.core.special_id("<|endoftext|>")
+    }
+
+    #[getter]
+    fn pattern(&self) -> Option<&str> {
+        self.core.pretokenizer().name()
+    }
+
+    #[getter]
+    fn fingerprint(&self) -> String {
+        self.core.fingerprint()
+    }
+
+    /// The merges as triples `(left id, right id, id)` in the order of their ranks.
+    #[getter]
+    fn merges<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let merges = self.core.merges().as_slice();
+        PyList::new(py, merges.iter().map(|merge| (merge.left, merge.right, merge.token)))
+    }
+
+    /// The pieces that a text is cut into before encoding, special tokens being ordinary text.
+    fn pretokenize<'py>(
+        &self,
+        py: Python<'py>,
+        text: &Bound<'py, PyString>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let text = text.to_str()?;
+        let (text, pieces) = run(py, text.len(), || {
+            let text = self.core.normalize(text);
+            let pieces = self.core.pretokenizer().split(&text)?;
+            Ok((text, pieces))
+        })?;
+        PyList::new(py, pieces.into_iter().map(|piece| PyString::new(py, &text[piece])))
+    }
+
+    /// The content of a tokenizer.json.
+    fn to_json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = detached(py, || json::write(&self.core))?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    fn save_json(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        detached(py, || format::write_atomic(&path, &json::write(&self.core)?))
+    }
+
+    fn save_tiktoken(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        detached(py, || format::write_atomic(&path, &rank_file::write_tiktoken(&self.core)?))
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        other.cast::<PyTokenizer>().is_ok_and(|other| self.core == other.get().core)
+    }
+
+    fn __hash__(&self) -> u64 {
+        u64::from_str_radix(&self.core.fingerprint()[..16], 16).unwrap_or_default()
+    }
+}
+
+impl PyTokenizer {
+    fn decode_each(
+        &self,
+        py: Python<'_>,
+        batch: &Bound<'_, PyAny>,
+        num_threads: Option<usize>,
+    ) -> PyResult<Vec<Vec<u8>>> {
+        let batch = batch.try_iter()?.map(|ids| token_ids(&ids?)).collect::<PyResult<Vec<_>>>()?;
+        let total = batch.iter().map(Vec::len).sum();
+        run(py, total, || self.core.decode_batch(&batch, num_threads.unwrap_or(0)))
+    }
+}
+
+/// Flat ids as one list a text.
+fn lists<'py>(
+    py: Python<'py>,
+    (ids, offsets): &(Vec<u32>, Vec<usize>),
+) -> PyResult<Bound<'py, PyList>> {
+    let lists = offsets.windows(2).map(|range| PyList::new(py, &ids[range[0]..range[1]]));
+    PyList::new(py, lists.collect::<PyResult<Vec<_>>>()?)
+}
+
+/// Reads the content of a tokenizer.json; `source_name` is named in errors.
+#[pyfunction]
+fn tokenizer_from_json(
+    py: Python<'_>,
+    content: &[u8],
+    source_name: PathBuf,
+) -> PyResult<PyTokenizer> {
+    let core = detached(py, || json::parse(content, &source_name))?;
+    Ok(PyTokenizer { core: Arc::new(core) })
+}
+
+/// Reads a tokenizer.json file.
+#[pyfunction]
+fn load_tokenizer_json(py: Python<'_>, path: PathBuf) -> PyResult<PyTokenizer> {
+    let core = detached(py, || json::read(&path))?;
+    Ok(PyTokenizer { core: Arc::new(core) })
+}
+
+/// Reads a .tiktoken file.
+#[pyfunction]
+fn load_tiktoken(
+    py: Python<'_>,
+    path: PathBuf,
+    pattern: Option<String>,
+    special_tokens: Vec<(String, u32)>,
+) -> PyResult<PyTokenizer> {
+    let special = special_tokens.into_iter().map(|(text, id)| AddedToken {
+        text,
+        id,
+        special: true,
+        normalized: false,
+    });
+    let special = special.collect();
+    let core = detached(py, || rank_file::read_tiktoken(&path, pattern.as_deref(), special))?;
+    Ok(PyTokenizer { core: Arc::new(core) })
+}
+
+/// Reads GPT-2's encoder.json and vocab.bpe.
+#[pyfunction]
+fn load_gpt2(py: Python<'_>, encoder_json: PathBuf, vocab_bpe: PathBuf) -> PyResult<PyTokenizer> {
+    let core = detached(py, || rank_file::read_gpt2(&encoder_json, &vocab_bpe))?;
+    Ok(PyTokenizer { core: Arc::new(core) })
+}
+
+#[allow(clippy::too_many_arguments)]
+fn options(
+    vocab_size: usize,
+    pattern: Option<String>,
+    special_tokens: Vec<String>,
+    num_threads: Option<usize>,
+    min_frequency: u64,
+    max_token_length: Option<usize>,
+) -> TrainOptions {
+    let num_threads = num_threads.unwrap_or(0);
+    TrainOptions {
+        vocab_size,
+        pattern,
+        special_tokens,
+        num_threads,
+        min_frequency,
+        max_token_length,
+    }
+}
+
+/// Trains on an iterable of str or bytes.
+#[pyfunction]
+#[pyo3(signature = (texts, vocab_size, pattern, special_tokens, num_threads, min_frequency, max_token_length, errors, progress))]
+#[allow(clippy::too_many_arguments)]
+fn train_tokenizer(
+    py: Python<'_>,
+    texts: &Bound<'_, PyAny>,
+    vocab_size: usize,
+    pattern: Option<String>,
+    special_tokens: Vec<String>,
+    num_threads: Option<usize>,
+    min_frequency: u64,
+    max_token_length: Option<usize>,
+    errors: &str,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<PyTokenizer> {
+    let core_error = |error| to_python(py, error);
+    let on_error = OnError::parse(errors).map_err(core_error)?;
+    let options =
+        options(vocab_size, pattern, special_tokens, num_threads, min_frequency, max_token_length);
+    let trainer = Trainer::new(options).map_err(core_error)?;
+    let counter = trainer.counter();
+    let progress = Callback::new(progress);
+    let mut batch: Vec<PyBackedStr> = Vec::new();
+    let (mut bytes, mut done) = (0, 0);
+    let count = |batch: &mut Vec<PyBackedStr>| {
+        let texts: Vec<&str> = batch.iter().map(|text| &**text).collect();
+        detached(py, || counter.add(&texts))?;
+        batch.clear();
+        Ok::<_, PyErr>(())
+    };
+    for (i, text) in texts.try_iter()?.enumerate() {
+        let text = match Input::new(&text?)? {
+            Input::Str(text) => text.try_into()?,
+            Input::Repaired(text) => PyString::new(py, &text).try_into()?,
+            Input::Bytes(bytes) => {
+                let text =
+                    on_error.decode(bytes.as_bytes(), &format!("text {i}")).map_err(core_error)?;
+                PyString::new(py, &text).try_into()?
+            }
+        };
+        let text: PyBackedStr = text;
+        bytes += text.len();
+        batch.push(text);
+        if bytes >= BATCH_BYTES {
+            count(&mut batch)?;
+            done += bytes as u64;
+            bytes = 0;
+            progress.report(done, 0).map_err(core_error)?;
+        }
+    }
+    count(&mut batch)?;
+    let words = detached(py, || Ok(counter.finish()))?;
+    let trainer = &trainer;
+    let core = detached(py, move || trainer.finish(&words, &progress))?;
+    Ok(PyTokenizer { core: Arc::new(core) })
+}
+
+/// Trains on text files.
+#[pyfunction]
+#[pyo3(signature = (paths, vocab_size, pattern, special_tokens, num_threads, min_frequency, max_token_length, errors, progress))]
+#[allow(clippy::too_many_arguments)]
+fn train_tokenizer_files(
+    py: Python<'_>,
+    paths: Vec<PathBuf>,
+    vocab_size: usize,
+    pattern: Option<String>,
+    special_tokens: Vec<String>,
+    num_threads: Option<usize>,
+    min_frequency: u64,
+    max_token_length: Option<usize>,
+    errors: &str,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<PyTokenizer> {
+    let on_error = OnError::parse(errors).map_err(|error| to_python(py, error))?;
+    let options =
+        options(vocab_size, pattern, special_tokens, num_threads, min_frequency, max_token_length);
+    let progress = Callback::new(progress);
+    let core = detached(py, move || {
+        let trainer = Trainer::new(options)?;
+        let counter = trainer.counter();
+        let open = |path: &PathBuf| TextReader::open(path, on_error, BATCH_BYTES);
+        // All files are opened before the first is read, so that a missing one is named at once.
+        let readers = paths.iter().map(open).collect::<Result<Vec<_>>>()?;
+        let total = readers.iter().map(TextReader::size).sum();
+        let mut done = 0;
+        for mut reader in readers {
+            while let Some(text) = reader.next(|text| trainer.cut_before(text))? {
+                counter.add(&[&text])?;
+                progress.report(done + reader.position(), total)?;
+            }
+            done += reader.position();
+        }
+        trainer.finish(&counter.finish(), &progress)
+    })?;
+    Ok(PyTokenizer { core: Arc::new(core) })
+}
+
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<PyTokenizer>()?;
+    m.add_function(wrap_pyfunction!(tokenizer_from_json, m)?)?;
+    m.add_function(wrap_pyfunction!(load_tokenizer_json, m)?)?;
+    m.add_function(wrap_pyfunction!(load_tiktoken, m)?)?;
+    m.add_function(wrap_pyfunction!(load_gpt2, m)?)?;
+    m.add_function(wrap_pyfunction!(train_tokenizer, m)?)?;
+    m.add_function(wrap_pyfunction!(train_tokenizer_files, m)?)
+}
