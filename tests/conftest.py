@@ -6,6 +6,9 @@ import os
 import sysconfig
 from pathlib import Path
 
+# Before torch is loaded, as the command line does: threads wait without spinning.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import pytest
 from hypothesis import HealthCheck, settings
 

@@ -125,9 +125,7 @@ def test_empty_corpus(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
     assert "empty.txt" in fails(capsys, "quickstart", "--corpus", str(empty))
 
 
-def test_invalid_utf8(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, vocabulary: Path
-) -> None:
+def test_invalid_utf8(capsys: pytest.CaptureFixture[str], tmp_path: Path, vocabulary: Path) -> None:
     bad = tmp_path / "bad.txt"
     bad.write_bytes(b"good " * 10 + b"\xff bad")
     out = tmp_path / "out"
@@ -218,9 +216,7 @@ def test_unknown_config_key(
 
 
 @pytest.mark.torch
-def test_prompt_longer_than_the_context(
-    capsys: pytest.CaptureFixture[str], trained: Path
-) -> None:
+def test_prompt_longer_than_the_context(capsys: pytest.CaptureFixture[str], trained: Path) -> None:
     complaint = fails(capsys, "generate", "--model", str(trained), "--prompt", "word " * 200)
     assert "32" in complaint
 

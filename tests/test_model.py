@@ -10,12 +10,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lm_contract import check_language_model
 
 from lexigram.errors import ConfigError, InvalidInputError, TokenIdError
 from lexigram.model import ModelConfig, Transformer, pick_device
 from lexigram.model.layers import Attention, alibi_slopes, rotate, rotation_angles
 from lexigram.reference import attention as reference
+from lm_contract import check_language_model
 
 pytestmark = pytest.mark.torch
 

@@ -198,7 +198,7 @@ def _first_bytes(source: Iterable[Document], limit: int) -> list[str]:
 
 
 def _split(texts: list[str], seed: int) -> tuple[list[str], list[str]]:
-    """Training and held-out documents, chosen by their content, so that duplicates stay together."""
+    """Training and held-out documents, chosen by content: duplicates stay on one side."""
     sides: dict[str, list[str]] = {"train": [], "held out": []}
     fractions = {"train": 1 - HELD_OUT, "held out": HELD_OUT}
     for text in texts:
@@ -214,7 +214,7 @@ def _split(texts: list[str], seed: int) -> tuple[list[str], list[str]]:
 
 def _vocab_size(num_chars: int) -> int:
     """A power of two, about one token for every 500 characters, from 512 to 4,096."""
-    return min(4096, max(512, 2 ** ((num_chars // 500).bit_length())))
+    return min(4096, max(512, 1 << (num_chars // 500).bit_length()))
 
 
 @dataclass(frozen=True)
@@ -266,9 +266,8 @@ def _train_transformer(
         document_separator=tokenizer.eot_token,
     )
     config = dataclasses.replace(config, out=str(run), name=run.name, seed=seed)
-    with observer.stage("Calibrating", "steps"):
-        steps = steps_for(config, minutes * 60)
-    config = dataclasses.replace(config, steps=steps, eval_every=max(steps // 10, 1))
+    with observer.stage("Measuring the speed of a step", ""):
+        config = dataclasses.replace(config, steps=steps_for(config, minutes * 60))
     with observer.training() as report:
         return train(config, progress=report)
 

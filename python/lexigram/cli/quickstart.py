@@ -95,7 +95,7 @@ def _print(result: Quickstart) -> None:
     out.print(_standing(result.rows))
     out.print()
     out.rule(f"a sample of the transformer, after {result.prompt!r}", align="left")
-    out.print(result.prompt + result.sample.text)
+    out.print(f"{result.prompt}{result.sample.text}")
     out.rule()
     run = shlex.quote(str(result.run))
     prompt = shlex.quote(result.prompt)

@@ -13,9 +13,10 @@ from lexigram.errors import FormatError, InvalidInputError
 from lexigram.tokenizer import Tokenizer
 
 EXAMPLE = """\
-example:
+examples:
   lexigram tokenizer train corpus/*.txt --vocab-size 8192 --out tokenizer.json
   lexigram tokenizer encode tokenizer.json --text "hello world"
+  lexigram tokenizer decode tokenizer.json 15339 1917
   lexigram tokenizer inspect tokenizer.json --text-file corpus/a.txt
   lexigram tokenizer convert tokenizer.json vocabulary.tiktoken
 """
