@@ -7,6 +7,7 @@ import sys
 import unicodedata
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -340,7 +341,7 @@ def test_the_rest_of_the_interface_is_tiktokens(gpt2_like: Tokenizer) -> None:
     flat, offsets = gpt2_like.encode_ordinary_batch_to_numpy(texts)
     assert flat.dtype == np.uint32
     assert offsets.dtype == np.int64
-    assert [flat[a:b].tolist() for a, b in zip(offsets, offsets[1:], strict=False)] == batch
+    assert [flat[a:b].tolist() for a, b in pairwise(offsets)] == batch
     assert gpt2_like.decode_batch(batch, num_threads=2) == texts
     assert gpt2_like.decode_bytes_batch(batch) == [text.encode() for text in texts]
     assert gpt2_like.encode_ordinary_batch([]) == []
@@ -434,8 +435,8 @@ def test_bad_files(gpt2_like: Tokenizer, tmp_path: Path) -> None:
     (tmp_path / "bad.tiktoken").write_text("YQ== 0\nYg==\n")
     with pytest.raises(FormatError, match="line 2"):
         Tokenizer.from_tiktoken(tmp_path / "bad.tiktoken", "gpt2")
+    (tmp_path / "bad.tiktoken").write_text("YQ== 0\n")
     with pytest.raises(FormatError, match="256 bytes"):
-        (tmp_path / "bad.tiktoken").write_text("YQ== 0\n")
         Tokenizer.from_tiktoken(tmp_path / "bad.tiktoken", "gpt2")
     # A truncated file is refused wherever it ends; a failed save leaves no file.
     content = gpt2_like.to_json()

@@ -9,17 +9,31 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from lexigram import data as data
 from lexigram import errors as errors
 from lexigram import lm as lm
 from lexigram._core import __version__ as __version__
 from lexigram.errors import LexigramError as LexigramError
+from lexigram.ngram import NgramModel as NgramModel
 from lexigram.tokenizer import Tokenizer as Tokenizer
 
 if TYPE_CHECKING:
-    pass
+    from lexigram.runs import load as load
 
-_LAZY_MODULES = frozenset({"config", "reference"})
-_LAZY_NAMES: dict[str, str] = {}
+_LAZY_MODULES = frozenset(
+    {
+        "config",
+        "decode",
+        "evaluate",
+        "model",
+        "objectives",
+        "recipes",
+        "reference",
+        "runs",
+        "train",
+    }
+)
+_LAZY_NAMES: dict[str, str] = {"load": "lexigram.runs"}
 
 
 def __getattr__(name: str) -> Any:

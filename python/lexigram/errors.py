@@ -15,6 +15,10 @@ class ConfigError(InvalidInputError):
     """A configuration has an unknown key, a value of the wrong type, or a contradiction."""
 
 
+class OutOfRangeError(LexigramError, IndexError):
+    """A position lies outside a sequence."""
+
+
 class FormatError(LexigramError, ValueError):
     """A file is damaged, of another kind or version, or not readable as what it claims to be."""
 

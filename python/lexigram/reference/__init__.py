@@ -1,2 +1,1 @@
-"""Readable twins of the algorithms that lexigram computes fast: text for students, and the oracle
-of the tests. They use the standard library and NumPy only, nothing of lexigram."""
+"""Readable twins of what the Rust core does fast: oracles for the tests, text for students."""

@@ -350,6 +350,12 @@ impl MappedFile {
         &self.path
     }
 
+    /// The checksum of the checksum table, the file's last eight bytes: it stands for all its data.
+    pub fn digest(&self) -> u64 {
+        let last = self.map.len() - 8;
+        u64::from_le_bytes(self.map[last..].try_into().expect("8 bytes"))
+    }
+
     /// The bytes of a section.
     pub fn section(&self, tag: &str) -> Result<&[u8]> {
         let found = self.sections.iter().find(|(name, _, _)| name == tag);

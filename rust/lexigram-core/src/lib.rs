@@ -2,9 +2,13 @@
 //!
 //! The crate knows nothing of Python, prints nothing and keeps no global state. What it offers:
 //!
+//! * [`data`]: token shards, and the loader that reads them in an exact order;
 //! * [`format`]: the one container that all binary files share (magic, version, checksums,
 //!   atomic write);
+//! * [`bpe::Tokenizer`]: byte-level BPE, its training and its files; [`pretokenize`]: the patterns
+//!   that cut text into pieces;
 //! * [`error::Error`]: the one error type; each variant names the value, the limit and the remedy;
+//! * [`ngram`]: n-gram counts, smoothing and models over token ids;
 //! * [`progress::Progress`]: how long work reports, and how it is interrupted.
 //!
 //! ```
@@ -21,8 +25,10 @@
 //! ```
 
 pub mod bpe;
+pub mod data;
 pub mod error;
 pub mod format;
+pub mod ngram;
 pub mod pretokenize;
 pub mod progress;
 

@@ -3,7 +3,9 @@
 //! documented in `python/lexigram/_core.pyi`, which stubtest holds to this module.
 #![allow(missing_docs)]
 
+mod data;
 mod error;
+mod ngram;
 mod tokenizer;
 
 use pyo3::prelude::*;
@@ -11,6 +13,8 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    data::register(m)?;
+    ngram::register(m)?;
     tokenizer::register(m)?;
     Ok(())
 }

@@ -1,0 +1,294 @@
+"""The main job: corpus → tokenizer → shards → n-gram baselines → transformer → one table.
+
+Every model is trained on the same tokens and measured in bits per byte on the same held-out
+tokens, so that the rows of the table can be compared: −log₂ of the probability of the held-out
+tokens, separators left out, over the UTF-8 bytes that they spell.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from lexigram import runs
+from lexigram.data import Document, TokenDataset, documents, split_of, tokenize
+from lexigram.errors import InvalidInputError
+from lexigram.ngram import NgramModel
+from lexigram.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from lexigram.decode import Generation
+    from lexigram.lm import LanguageModel
+    from lexigram.train import RunResult, StepReport
+
+__all__ = ["MAX_CORPUS_BYTES", "Observer", "Quickstart", "Row", "quickstart"]
+
+MAX_CORPUS_BYTES = 64_000_000
+"""The quickstart reads at most this much text; larger corpora go through `lexigram data`."""
+
+MIN_CORPUS_BYTES = 20_000
+MAX_HELD_OUT_TOKENS = 200_000
+HELD_OUT = 0.05
+FEW_DOCUMENTS = 40
+SEPARATOR = "<|endoftext|>"
+STRATEGY = "temperature=0.8,top_p=0.95"
+SAMPLE_TOKENS = 120
+
+Report = Callable[[int, int], None]
+
+
+class Observer(Protocol):
+    """How the quickstart tells what it does: the command line paints it, a test ignores it."""
+
+    def stage(self, description: str, unit: str) -> AbstractContextManager[Report]:
+        """Called around each long stage; the result is called as `report(done, total)`."""
+        ...
+
+    def note(self, text: str) -> None:
+        """One line about what was found or decided."""
+        ...
+
+    def training(self) -> AbstractContextManager[Callable[[StepReport], None]]:
+        """Called around the training of the transformer; the result gets every step."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One model of the table: bits per byte on the held-out tokens, and what it took."""
+
+    model: str
+    bits_per_byte: float
+    parameters: int
+    """Weights of the transformer; n-grams that the model stores; 0 for the uniform model."""
+    train_tokens: int
+    """Tokens read while training, repetitions counted."""
+    seconds: float
+    """Of training, measurement left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quickstart:
+    """What the quickstart made."""
+
+    run: Path
+    corpus: str
+    rows: tuple[Row, ...]
+    held_out_tokens: int
+    held_out_bytes: int
+    prompt: str
+    sample: Generation
+    interrupted: bool
+    """The transformer's training was ended early; the run can be resumed."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain data, as `table.json` in the run's folder."""
+        return {
+            "corpus": self.corpus,
+            "held_out": {"tokens": self.held_out_tokens, "bytes": self.held_out_bytes},
+            "rows": [asdict(row) for row in self.rows],
+            "sample": {"prompt": self.prompt, "strategy": STRATEGY, "text": self.sample.text},
+            "interrupted": self.interrupted,
+        }
+
+
+def quickstart(
+    corpus: str = "stdlib",
+    *,
+    observer: Observer,
+    minutes: float = 3.0,
+    out: str | Path | None = None,
+    vocab_size: int | None = None,
+    seed: int = 0,
+) -> Quickstart:
+    """Runs the whole path on `corpus`, a name or a path, and leaves a run folder: `out`, or a new
+    one where runs are kept.
+
+    `minutes` bounds the training of the transformer; the rest takes about a minute on two CPU
+    cores. `vocab_size` None chooses by the corpus: 4,096 from 2 MB of text on, less below.
+
+    Raises `MissingFileError`, `EncodingError`, `InvalidInputError` (the corpus is empty or too
+    small, minutes is not above 0).
+    """
+    if not minutes > 0:
+        raise InvalidInputError(f"minutes = {minutes:g}: must be above 0, such as 3")
+    name = re.sub(r"[^\w.+-]+", "-", Path(corpus).stem).strip("-.+") or "corpus"
+    train_texts, held_out_texts = _split(_read(corpus, observer), seed)
+
+    run = runs.create_run_dir(out) if out is not None else runs.new_run_dir(name)
+    size = vocab_size or _vocab_size(sum(len(text) for text in train_texts))
+    with observer.stage("Training the tokenizer", "") as report:
+        tokenizer = Tokenizer.train(
+            train_texts, size, pattern="cl100k", special_tokens=[SEPARATOR], progress=report
+        )
+    tokenizer.save(run / "tokenizer.json")
+    with observer.stage("Tokenizing", "bytes") as report:
+        train_set = tokenize(train_texts, tokenizer, run / "data" / "train", progress=report)
+        held_out = tokenize(held_out_texts, tokenizer, run / "data" / "validation")
+    observer.note(
+        f"vocabulary of {tokenizer.n_vocab:,}; {len(train_set):,} tokens to train on, "
+        f"{len(held_out):,} held out; {train_set.num_bytes / len(train_set):.2f} bytes per token"
+    )
+
+    from lexigram.evaluate import Uniform
+
+    bench = _Bench(tokenizer, held_out, observer)
+    rows = [bench.row("uniform", Uniform(tokenizer.n_vocab))]
+    for order, label in ((1, "unigram"), (5, "5-gram Kneser-Ney")):
+        began = time.perf_counter()
+        with observer.stage(f"Counting the {label} model", "") as report:
+            counted = NgramModel.train(train_set, order=order, tokenizer=tokenizer, progress=report)
+        seconds = time.perf_counter() - began
+        counted.save(run / f"{label.replace(' ', '-').lower()}.ngram")
+        size = sum(counted.num_ngrams)
+        rows.append(bench.row(label, counted, size, len(train_set), seconds))
+
+    result = _train_transformer(run, tokenizer, minutes, seed, observer)
+    lm = runs.load(run).lm
+    label = "transformer"
+    rows.append(bench.row(label, lm, result.num_parameters, result.tokens, result.seconds))
+
+    prompt = _prompt(held_out_texts, corpus)
+    outcome = Quickstart(
+        run=run,
+        corpus=corpus,
+        rows=tuple(rows),
+        held_out_tokens=len(held_out) - held_out.num_documents,
+        held_out_bytes=held_out.num_bytes,
+        prompt=prompt,
+        sample=_sample(lm, tokenizer, prompt, seed),
+        interrupted=result.reason == "interrupted",
+    )
+    runs.write_json(run / "table.json", outcome.as_dict())
+    return outcome
+
+
+def _read(corpus: str, observer: Observer) -> list[str]:
+    """The corpus's documents; a corpus of few and long ones, such as one novel, in parts."""
+    texts = _first_bytes(documents(corpus), MAX_CORPUS_BYTES)
+    total = sum(len(text.encode()) for text in texts)
+    if total < MIN_CORPUS_BYTES:
+        raise InvalidInputError(
+            f"the corpus {corpus} has {total:,} bytes of text: the quickstart needs at least "
+            f"{MIN_CORPUS_BYTES:,}; add text, or try --corpus stdlib"
+        )
+    whole = len(texts)
+    if whole < FEW_DOCUMENTS:
+        part = max(1000, total // (5 * FEW_DOCUMENTS))
+        texts = [d.text for d in documents([Document(t, "") for t in texts], max_chars=part)]
+    parts = f", read in {len(texts):,} parts" if len(texts) > whole else ""
+    observer.note(f"{corpus}: {total / 1e6:.1f} MB of text in {whole:,} documents{parts}")
+    return texts
+
+
+def _first_bytes(source: Iterable[Document], limit: int) -> list[str]:
+    texts: list[str] = []
+    for text, _ in source:
+        limit -= len(text.encode())
+        if limit < 0:
+            break
+        texts.append(text)
+    return texts
+
+
+def _split(texts: list[str], seed: int) -> tuple[list[str], list[str]]:
+    """Training and held-out documents, chosen by their content, so that duplicates stay together."""
+    sides: dict[str, list[str]] = {"train": [], "held out": []}
+    fractions = {"train": 1 - HELD_OUT, "held out": HELD_OUT}
+    for text in texts:
+        sides[split_of(text, fractions, seed=seed)].append(text)
+    if not sides["held out"]:
+        sides["held out"].append(sides["train"].pop())
+    if not sides["train"]:
+        raise InvalidInputError(
+            "all documents of the corpus are equal: nothing is left to measure on; use another"
+        )
+    return sides["train"], sides["held out"]
+
+
+def _vocab_size(num_chars: int) -> int:
+    """A power of two, about one token for every 500 characters, from 512 to 4,096."""
+    return min(4096, max(512, 2 ** ((num_chars // 500).bit_length())))
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """Measures every model on the same held-out tokens."""
+
+    tokenizer: Tokenizer
+    held_out: TokenDataset
+    observer: Observer
+
+    def row(
+        self,
+        label: str,
+        lm: LanguageModel,
+        parameters: int = 0,
+        train_tokens: int = 0,
+        seconds: float = 0.0,
+    ) -> Row:
+        from lexigram.evaluate import score_dataset
+
+        with self.observer.stage(f"Measuring the {label} model", "tokens") as report:
+            score = score_dataset(
+                lm,
+                self.held_out,
+                max_tokens=MAX_HELD_OUT_TOKENS,
+                tokenizer=self.tokenizer,
+                progress=report,
+            )
+        return Row(
+            model=label,
+            bits_per_byte=score.bits_per_byte,
+            parameters=parameters,
+            train_tokens=train_tokens,
+            seconds=seconds,
+        )
+
+
+def _train_transformer(
+    run: Path, tokenizer: Tokenizer, minutes: float, seed: int, observer: Observer
+) -> RunResult:
+    from lexigram import recipes
+    from lexigram.train import steps_for, train
+
+    config = recipes.stdlib_cpu(
+        train=str(run / "data" / "train"),
+        validation=str(run / "data" / "validation"),
+        tokenizer=str(run / "tokenizer.json"),
+        vocab_size=tokenizer.n_vocab,
+        document_separator=tokenizer.eot_token,
+    )
+    config = dataclasses.replace(config, out=str(run), name=run.name, seed=seed)
+    with observer.stage("Calibrating", "steps"):
+        steps = steps_for(config, minutes * 60)
+    config = dataclasses.replace(config, steps=steps, eval_every=max(steps // 10, 1))
+    with observer.training() as report:
+        return train(config, progress=report)
+
+
+def _prompt(held_out_texts: list[str], corpus: str) -> str:
+    """What the sample begins with: for Python a definition, else a held-out document's words."""
+    if corpus == "stdlib":
+        return "def "
+    return " ".join(held_out_texts[0].split()[:6]) or "The"
+
+
+def _sample(lm: LanguageModel, tokenizer: Tokenizer, prompt: str, seed: int) -> Generation:
+    from lexigram.decode import generate
+
+    ids = tokenizer.encode_ordinary(prompt)
+    return generate(
+        lm,
+        ids,
+        strategy=STRATEGY,
+        max_new_tokens=SAMPLE_TOKENS,
+        seed=seed,
+        tokenizer=tokenizer,
+    )

@@ -1,0 +1,206 @@
+//! What a directory of shards holds: `manifest.json`, written after every shard is on the disk. A
+//! directory without it was never finished.
+//!
+//! The last field is `checksum`: xxh3-64, as 16 hexadecimal digits, of all bytes before the line on
+//! which it stands. It also is the dataset's fingerprint: the manifest holds the digest of every
+//! shard and nothing that changes from run to run, so equal fingerprints mean equal tokens.
+
+use std::path::{Component, Path};
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::shard::{Counts, Dtype, Vocabulary};
+use crate::{Error, Result};
+
+/// The manifest's file name.
+pub const MANIFEST: &str = "manifest.json";
+const FORMAT: &str = "lexigram token dataset";
+const VERSION: u32 = 1;
+
+/// The fields of `manifest.json`, without the checksum.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Always "lexigram token dataset".
+    pub format: String,
+    /// The version of this layout.
+    pub version: u32,
+    /// The sums over all shards.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Documents that the sources skipped because they could not be read.
+    pub num_skipped: u64,
+    /// What the ids mean.
+    #[serde(flatten)]
+    pub vocabulary: Vocabulary,
+    /// The shards in the order of the stream.
+    pub shards: Vec<ShardEntry>,
+}
+
+/// One shard in the manifest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShardEntry {
+    /// The file's name in the directory.
+    pub file: String,
+    /// How much it holds.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// The file's last eight bytes, the checksum of its checksums, as 16 hexadecimal digits.
+    pub xxh3: String,
+}
+
+/// A checksum as the manifest writes it.
+pub fn hex(checksum: u64) -> String {
+    format!("{checksum:016x}")
+}
+
+impl Manifest {
+    /// The manifest of these shards.
+    pub fn new(vocabulary: Vocabulary, shards: Vec<ShardEntry>, num_skipped: u64) -> Self {
+        let mut counts = Counts::default();
+        for shard in &shards {
+            counts.num_tokens += shard.counts.num_tokens;
+            counts.num_documents += shard.counts.num_documents;
+            counts.num_bytes += shard.counts.num_bytes;
+        }
+        Self {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            counts,
+            num_skipped,
+            vocabulary,
+            shards,
+        }
+    }
+
+    /// The file's bytes: indented JSON whose last line but one is the checksum.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut json =
+            serde_json::to_string_pretty(self).map_err(|e| Error::Internal(e.to_string()))?;
+        let inside = json.trim_end_matches('}').trim_end().len();
+        json.truncate(inside);
+        json.push_str(",\n");
+        let last = last_line(json.as_bytes());
+        json.push_str(&last);
+        Ok(json.into_bytes())
+    }
+
+    /// Reads the bytes of the file `path`; returns the manifest and its checksum.
+    pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<(Self, String)> {
+        let parse =
+            |what: String| Error::Parse { path: path.to_path_buf(), format: "a manifest", what };
+        let length = last_line(b"").len();
+        let (before, last) = bytes
+            .split_at_checked(bytes.len().wrapping_sub(length))
+            .ok_or_else(|| parse(format!("it ends after {} bytes", bytes.len())))?;
+        if last != last_line(before).as_bytes() {
+            return Err(Error::Corrupt {
+                path: path.to_path_buf(),
+                offset: 0,
+                what: "its content does not match the checksum in its last line".to_owned(),
+            });
+        }
+        let manifest: Self = serde_json::from_slice(bytes).map_err(|e| parse(e.to_string()))?;
+        manifest.check(path)?;
+        Ok((manifest, hex(xxh3_64(before))))
+    }
+
+    fn check(&self, path: &Path) -> Result<()> {
+        if self.format != FORMAT {
+            return Err(Error::WrongKind {
+                path: path.to_path_buf(),
+                expected: FORMAT.to_owned(),
+                found: format!("its format is {:?}", self.format),
+            });
+        }
+        if self.version != VERSION {
+            return Err(Error::Version {
+                path: path.to_path_buf(),
+                found: self.version,
+                supported: VERSION,
+            });
+        }
+        let Vocabulary { vocab_size, document_separator, ref tokenizer, dtype } = self.vocabulary;
+        let fields = Vocabulary::new(vocab_size, u64::from(document_separator), tokenizer);
+        let sum = |count: fn(&Counts) -> u64| {
+            let mut counts = self.shards.iter().map(|shard| count(&shard.counts));
+            counts.try_fold(0u64, u64::checked_add) == Some(count(&self.counts))
+        };
+        // A name with a separator in it could lead outside the directory.
+        let plain = |name: &str| {
+            let mut parts = Path::new(name).components();
+            matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
+        };
+        let wrong = if fields.is_err() || dtype != Dtype::of(vocab_size) {
+            "its vocabulary contradicts itself"
+        } else if !(sum(|c| c.num_tokens) && sum(|c| c.num_documents) && sum(|c| c.num_bytes)) {
+            "its counts are not the sums of its shards' counts"
+        } else if !self.shards.iter().all(|shard| plain(&shard.file)) {
+            "a shard's name is not a plain file name"
+        } else if self.counts.num_tokens == 0
+            || self.shards.iter().any(|s| s.counts.num_tokens == 0)
+        {
+            "it holds an empty shard or no shard"
+        } else {
+            return Ok(());
+        };
+        Err(Error::Parse { path: path.to_path_buf(), format: "a manifest", what: wrong.to_owned() })
+    }
+}
+
+/// The end of the file whose earlier bytes are `before`.
+fn last_line(before: &[u8]) -> String {
+    format!("  \"checksum\": \"{}\"\n}}\n", hex(xxh3_64(before)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest() -> Manifest {
+        let entry = |i: u64| ShardEntry {
+            file: format!("shard-{i}"),
+            counts: Counts { num_tokens: 5 + i, num_documents: 2, num_bytes: 3 },
+            xxh3: hex(i),
+        };
+        let vocabulary = Vocabulary::new(300, 256, "bytes").unwrap();
+        Manifest::new(vocabulary, vec![entry(0), entry(1)], 0)
+    }
+
+    fn read(bytes: &[u8]) -> Result<(Manifest, String)> {
+        Manifest::from_bytes(bytes, Path::new("manifest.json"))
+    }
+
+    #[test]
+    fn round_trip() {
+        let bytes = manifest().to_bytes().unwrap();
+        let (read, checksum) = read(&bytes).unwrap();
+        assert_eq!(read.to_bytes().unwrap(), bytes);
+        assert_eq!(read.counts.num_tokens, 11);
+        let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(json["checksum"], checksum);
+    }
+
+    /// A checksum guards against accidents only: what it seals is checked besides.
+    #[test]
+    fn contradictions_are_found() {
+        let refused = |change: fn(&mut Manifest)| {
+            let mut manifest = manifest();
+            change(&mut manifest);
+            read(&manifest.to_bytes().unwrap()).unwrap_err().to_string()
+        };
+        for name in ["../x", "/x", "a/b", "", ".", ".."] {
+            let mut manifest = manifest();
+            manifest.shards[0].file = name.to_owned();
+            let error = read(&manifest.to_bytes().unwrap()).unwrap_err().to_string();
+            assert!(error.contains("plain file name"), "{name:?}: {error}");
+        }
+        assert!(refused(|m| m.counts.num_bytes += 1).contains("not the sums"));
+        assert!(refused(|m| m.shards[0].counts.num_tokens = u64::MAX).contains("not the sums"));
+        assert!(refused(|m| m.vocabulary.document_separator = 300).contains("contradicts itself"));
+        assert!(refused(|m| m.vocabulary.dtype = Dtype::Uint32).contains("contradicts itself"));
+        assert!(refused(|m| *m = Manifest::new(m.vocabulary.clone(), vec![], 0)).contains("empty"));
+        assert!(refused(|m| m.version = 2).contains("version 2"));
+        assert!(refused(|m| m.format = "x".to_owned()).contains("\"x\""));
+    }
+}

@@ -1,0 +1,27 @@
+//! Token shards and the order in which a model reads them.
+//!
+//! * [`shard`]: one file of token ids with its document index;
+//! * [`manifest`]: what a directory of shards holds, in one JSON file, written last;
+//! * [`writer`]: documents in, a finished directory out, or nothing;
+//! * [`dataset`]: a finished directory as one stream of tokens;
+//! * [`order`]: a seeded permutation of n rows in O(1) time and memory;
+//! * [`pack`]: which tokens make up which row;
+//! * [`loader`]: the batch of any step, as a function of the step alone.
+//!
+//! The stream is the concatenation of all documents, each followed by the document separator. It
+//! is read as a circle: the token before the first is the last, a separator, so that every
+//! document is preceded by one and every token can be a target.
+
+pub mod dataset;
+pub mod loader;
+pub mod manifest;
+pub mod order;
+pub mod pack;
+pub mod shard;
+pub mod writer;
+
+pub use dataset::Dataset;
+pub use loader::{Loader, LoaderConfig};
+pub use pack::Packing;
+pub use shard::Ids;
+pub use writer::DatasetWriter;

@@ -1,0 +1,282 @@
+//! One file of token ids: the stream of some whole documents, and where each begins.
+//!
+//! A container file ([`crate::format`]) of kind "SHRD", version 1, with three sections:
+//!
+//! * `tokens`: the ids, u16 where the vocabulary has at most 65,536 tokens, else u32;
+//! * `documents`: u64, n + 1 offsets into `tokens`; document i is tokens d[i] … d[i+1] − 1, the last
+//!   of which is the document separator;
+//! * `meta`: JSON, the fields of [`Meta`].
+//!
+//! Invariants: d[0] = 0, d is strictly increasing, d[n] = number of tokens; a document never
+//! crosses into another shard; every id is in the vocabulary.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::format::{FileWriter, MappedFile};
+use crate::{Error, Result};
+
+const KIND: [u8; 4] = *b"SHRD";
+const VERSION: u32 = 1;
+/// The largest vocabulary whose ids fit 16 bits.
+const U16_VOCAB: u64 = 1 << 16;
+
+/// The width of a stored id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// 16 bits.
+    Uint16,
+    /// 32 bits.
+    Uint32,
+}
+
+impl Dtype {
+    /// The width for a vocabulary.
+    pub fn of(vocab_size: u64) -> Self {
+        if vocab_size <= U16_VOCAB { Self::Uint16 } else { Self::Uint32 }
+    }
+}
+
+/// What the ids of a shard mean; the same in all shards of a dataset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vocabulary {
+    /// Ids are 0 … `vocab_size` − 1.
+    pub vocab_size: u64,
+    /// The id after every document.
+    pub document_separator: u32,
+    /// The fingerprint of the tokenizer that made the ids.
+    pub tokenizer: String,
+    /// The width of the stored ids.
+    pub dtype: Dtype,
+}
+
+impl Vocabulary {
+    /// Checks that the separator is an id and that ids fit 32 bits.
+    pub fn new(vocab_size: u64, document_separator: u64, tokenizer: &str) -> Result<Self> {
+        if vocab_size == 0 || vocab_size > 1 << 32 {
+            return Err(Error::argument("vocab_size", vocab_size, "must be 1 to 4294967296"));
+        }
+        let separator = u32::try_from(document_separator).ok();
+        let separator = separator.filter(|&id| u64::from(id) < vocab_size).ok_or_else(|| {
+            Error::argument(
+                "document_separator",
+                document_separator,
+                format!("must be an id of the vocabulary, 0 to {}", vocab_size - 1),
+            )
+        })?;
+        Ok(Self {
+            vocab_size,
+            document_separator: separator,
+            tokenizer: tokenizer.to_owned(),
+            dtype: Dtype::of(vocab_size),
+        })
+    }
+}
+
+/// How much a shard holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Tokens, separators included.
+    pub num_tokens: u64,
+    /// Documents.
+    pub num_documents: u64,
+    /// UTF-8 bytes of the documents' text, separators not counted.
+    pub num_bytes: u64,
+}
+
+/// The `meta` section.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// What the ids mean.
+    #[serde(flatten)]
+    pub vocabulary: Vocabulary,
+    /// How much there is.
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// A run of ids in their stored width.
+#[derive(Clone, Copy, Debug)]
+pub enum Ids<'a> {
+    /// 16-bit ids.
+    U16(&'a [u16]),
+    /// 32-bit ids.
+    U32(&'a [u32]),
+}
+
+impl Ids<'_> {
+    /// The number of ids.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::U16(ids) => ids.len(),
+            Self::U32(ids) => ids.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The id at `index`.
+    pub fn at(&self, index: usize) -> u32 {
+        match self {
+            Self::U16(ids) => u32::from(ids[index]),
+            Self::U32(ids) => ids[index],
+        }
+    }
+}
+
+/// Writes one shard, document after document.
+pub struct ShardWriter {
+    file: FileWriter,
+    vocabulary: Vocabulary,
+    documents: Vec<u64>,
+    num_bytes: u64,
+    buffer: Vec<u8>,
+}
+
+impl ShardWriter {
+    /// Begins the shard `path`; the vocabulary has been checked.
+    pub fn create(path: &Path, vocabulary: &Vocabulary) -> Result<Self> {
+        let mut file = FileWriter::create(path, KIND, VERSION, 3)?;
+        file.section("tokens")?;
+        Ok(Self {
+            file,
+            vocabulary: vocabulary.clone(),
+            documents: vec![0],
+            num_bytes: 0,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Appends a document of checked ids, and the separator; `num_bytes` is the size of its text.
+    pub fn document(&mut self, ids: &[u32], num_bytes: u64) -> Result<()> {
+        self.buffer.clear();
+        let with_separator = ids.iter().chain([&self.vocabulary.document_separator]);
+        match self.vocabulary.dtype {
+            Dtype::Uint16 => {
+                self.buffer.extend(with_separator.flat_map(|&id| (id as u16).to_le_bytes()));
+            }
+            Dtype::Uint32 => self.buffer.extend(with_separator.flat_map(|&id| id.to_le_bytes())),
+        }
+        self.file.write(&self.buffer)?;
+        self.documents.push(self.num_tokens() + ids.len() as u64 + 1);
+        self.num_bytes += num_bytes;
+        Ok(())
+    }
+
+    /// Tokens so far, separators included.
+    pub fn num_tokens(&self) -> u64 {
+        self.documents.last().copied().unwrap_or_default()
+    }
+
+    /// Finishes the file.
+    pub fn finish(mut self) -> Result<Counts> {
+        let counts = Counts {
+            num_tokens: self.num_tokens(),
+            num_documents: self.documents.len() as u64 - 1,
+            num_bytes: self.num_bytes,
+        };
+        self.file.section("documents")?;
+        self.file.write_slice(&self.documents)?;
+        let meta = Meta { vocabulary: self.vocabulary, counts };
+        let json = serde_json::to_vec(&meta).map_err(|e| Error::Internal(e.to_string()))?;
+        self.file.section("meta")?;
+        self.file.write(&json)?;
+        self.file.finish()?;
+        Ok(counts)
+    }
+}
+
+/// One shard, mapped into memory.
+#[derive(Debug)]
+pub struct Shard {
+    file: MappedFile,
+    meta: Meta,
+}
+
+impl Shard {
+    /// Opens a shard: checks what can be checked in constant time.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = MappedFile::open(path, KIND, VERSION)?;
+        let meta: Meta = serde_json::from_slice(file.section("meta")?)
+            .map_err(|e| file.corrupt(format!("its meta section cannot be read: {e}")))?;
+        let shard = Self { file, meta };
+        let Counts { num_tokens, num_documents, .. } = shard.meta.counts;
+        let stored = match shard.meta.vocabulary.dtype {
+            Dtype::Uint16 => shard.file.slice::<u16>("tokens")?.len(),
+            Dtype::Uint32 => shard.file.slice::<u32>("tokens")?.len(),
+        };
+        let index = shard.file.slice::<u64>("documents")?;
+        let ends = (index.first().copied(), index.last().copied());
+        let whole = stored as u64 == num_tokens
+            && Some(index.len() as u64) == num_documents.checked_add(1)
+            && ends == (Some(0), Some(num_tokens));
+        if !whole {
+            let what = format!(
+                "{stored} tokens and an index of {} documents from {ends:?} stand against \
+                 {num_tokens} tokens and {num_documents} documents in its meta section",
+                index.len().saturating_sub(1)
+            );
+            return Err(shard.file.corrupt(what));
+        }
+        Ok(shard)
+    }
+
+    /// What the shard says of itself.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// The checksum of the file's checksums: it stands for the whole content.
+    pub fn digest(&self) -> u64 {
+        self.file.digest()
+    }
+
+    /// All ids.
+    pub fn ids(&self) -> Ids<'_> {
+        // `open` has cast both sections; they cannot fail here.
+        match self.meta.vocabulary.dtype {
+            Dtype::Uint16 => Ids::U16(self.file.slice("tokens").unwrap_or_default()),
+            Dtype::Uint32 => Ids::U32(self.file.slice("tokens").unwrap_or_default()),
+        }
+    }
+
+    /// The n + 1 offsets of the documents.
+    pub fn documents(&self) -> &[u64] {
+        self.file.slice("documents").unwrap_or_default()
+    }
+
+    /// Reads everything: checksums, the index, the separators, the range of the ids.
+    pub fn verify(&self) -> Result<()> {
+        self.file.verify()?;
+        let ids = self.ids();
+        let Vocabulary { vocab_size, document_separator, .. } = self.meta.vocabulary;
+        let largest = match ids {
+            Ids::U16(ids) => ids.iter().copied().max().map(u32::from),
+            Ids::U32(ids) => ids.iter().copied().max(),
+        };
+        if largest.is_some_and(|id| u64::from(id) >= vocab_size) {
+            let what = format!("it holds id {largest:?}, its vocabulary has {vocab_size} tokens");
+            return Err(self.file.corrupt(what));
+        }
+        for (i, pair) in self.documents().windows(2).enumerate() {
+            let inside = pair[0] < pair[1] && pair[1] <= ids.len() as u64;
+            if !inside || ids.at(pair[1] as usize - 1) != document_separator {
+                return Err(self.file.corrupt(format!(
+                    "document {i}, tokens {} to {}, does not end in the separator",
+                    pair[0], pair[1]
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// An [`Error::Corrupt`] that names this shard.
+    pub fn corrupt(&self, what: impl Into<String>) -> Error {
+        self.file.corrupt(what)
+    }
+}

@@ -1,0 +1,152 @@
+//! What Kneser-Ney needs beyond counts: suffix links, adjusted counts, discounts.
+//!
+//! Adjusted count a(g) of an n-gram g of order k (Chen and Goodman 1998; the form with begin
+//! markers is that of Heafield et al. 2013, section 2): c(g) if k = N or g starts with the begin
+//! marker, else the number of distinct ids that stand left of g. Because every n-gram xg of order
+//! k + 1 links to its suffix g, that number is how many links arrive at g.
+//!
+//! Discounts (Chen and Goodman 1998, equation 26): with n_j the number of n-grams of an order
+//! with a = j and Y = n₁ / (n₁ + 2n₂), D_j = j − (j + 1) Y n_{j+1} / n_j for j = 1, 2, 3, where
+//! D₃ serves all a ≥ 3. Where n₁, n₂ or n₃ is 0 or a D_j leaves [0, j] (small or artificial
+//! data), the order takes ½, 1, 1½, the fallback of KenLM.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rayon::prelude::*;
+
+use super::count::CountLevel;
+use super::work::{Meter, PIECE, pieces, split_mut};
+use crate::{Error, Result};
+
+/// n₁ … n₄: how many n-grams of an order have the count 1, 2, 3, 4.
+pub type CountsOfCounts = [u64; 4];
+
+/// D₁, D₂, D₃₊ of one order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Discounts {
+    /// What is taken from counts of 1, of 2, and of 3 or more.
+    pub values: [f64; 3],
+    /// Whether the formula gave nothing usable, so that ½, 1, 1½ stand in.
+    pub fallback: bool,
+}
+
+impl Discounts {
+    /// No discount: the relative frequency.
+    pub const NONE: Self = Self { values: [0.0; 3], fallback: false };
+
+    /// The discounts that these counts of counts give.
+    pub fn new(n: CountsOfCounts) -> Self {
+        let [n1, n2, n3, n4] = n.map(|n| n as f64);
+        let y = n1 / (n1 + 2.0 * n2);
+        let values = [1.0 - 2.0 * y * n2 / n1, 2.0 - 3.0 * y * n3 / n2, 3.0 - 4.0 * y * n4 / n3];
+        let defined = n1 > 0.0 && n2 > 0.0 && n3 > 0.0;
+        let inside = (1..).zip(values).all(|(j, d)| (0.0..=f64::from(j)).contains(&d));
+        if defined && inside {
+            Self { values, fallback: false }
+        } else {
+            Self { values: [0.5, 1.0, 1.5], fallback: true }
+        }
+    }
+
+    /// What is taken from `count`.
+    pub fn of(&self, count: u32) -> f64 {
+        match count {
+            0 => 0.0,
+            1..=2 => self.values[count as usize - 1],
+            _ => self.values[2],
+        }
+    }
+}
+
+/// n₁ … n₄ of the counts of one order.
+pub(super) fn counts_of_counts(counts: &[u32]) -> CountsOfCounts {
+    let mut n = [0; 4];
+    for &count in counts {
+        if (1..=4).contains(&count) {
+            n[count as usize - 1] += 1;
+        }
+    }
+    n
+}
+
+/// For each n-gram of `order` ≥ 2, the index of its suffix (itself without its first id) in the
+/// level below; `links` are those of order − 1, empty for order 2.
+pub(super) fn suffix_links(
+    levels: &[CountLevel],
+    order: usize,
+    links: &[u32],
+    units: u64,
+    meter: &mut Meter<'_>,
+) -> Result<Vec<u32>> {
+    let words = &levels[order - 1].words;
+    if order == 2 {
+        meter.advance(units)?;
+        return Ok(words.clone());
+    }
+    let children = &levels[order - 2].children;
+    let (lower, lower_children) = (&levels[order - 2].words, &levels[order - 3].children);
+    let mut result = vec![0; words.len()];
+    let ranges = pieces(children);
+    let ends: Vec<usize> = ranges.iter().map(|range| children[range.end] as usize).collect();
+    let items = ranges.into_iter().zip(split_mut(&mut result, &ends)).collect();
+    // The suffix of hw is the continuation w of the suffix of h; both lists are sorted.
+    let found = meter.stage(units, items, |(range, out): (_, &mut [u32])| {
+        let base = children[range.start] as usize;
+        range.into_iter().all(|context| {
+            let (from, to) = (children[context] as usize, children[context + 1] as usize);
+            let suffix = links[context] as usize;
+            let mut at = lower_children[suffix] as usize;
+            let end = lower_children[suffix + 1] as usize;
+            (from..to).all(|i| {
+                at += lower[at..end].partition_point(|&word| word < words[i]);
+                out[i - base] = at as u32;
+                at < end && lower[at] == words[i]
+            })
+        })
+    })?;
+    match found.iter().all(|&found| found) {
+        true => Ok(result),
+        false => Err(Error::Internal(format!("an n-gram of order {order} has no suffix"))),
+    }
+}
+
+/// The adjusted counts of `order` < N, from the links of the order above.
+pub(super) fn adjusted_counts(
+    levels: &[CountLevel],
+    order: usize,
+    links_above: &[u32],
+    separator: Option<u32>,
+    head: &[u32],
+) -> Vec<u32> {
+    let arrivals: Vec<AtomicU32> =
+        (0..levels[order - 1].counts.len()).map(|_| AtomicU32::new(0)).collect();
+    links_above.par_chunks(PIECE).for_each(|links| {
+        for &link in links {
+            // A sum of integers does not depend on the order of its terms.
+            arrivals[link as usize].fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let mut adjusted: Vec<u32> = arrivals.into_iter().map(AtomicU32::into_inner).collect();
+    if let Some(separator) = separator {
+        // The n-grams that start with the begin marker. The separator alone is an end.
+        if order > 1 {
+            let (mut from, mut to) = (separator as usize, separator as usize + 1);
+            for level in &levels[..order - 1] {
+                (from, to) = (level.children[from] as usize, level.children[to] as usize);
+            }
+            adjusted[from..to].copy_from_slice(&levels[order - 1].counts[from..to]);
+        }
+    } else if let Some(node) = find(levels, head, order) {
+        adjusted[node] += 1;
+    }
+    adjusted
+}
+
+/// The index of the n-gram that the first `order` ids of `head` make.
+fn find(levels: &[CountLevel], head: &[u32], order: usize) -> Option<usize> {
+    let (&first, rest) = head.get(..order)?.split_first()?;
+    rest.iter().zip(levels.windows(2)).try_fold(first as usize, |node, (word, pair)| {
+        let (from, to) = (pair[0].children[node] as usize, pair[0].children[node + 1] as usize);
+        pair[1].words[from..to].binary_search(word).ok().map(|i| from + i)
+    })
+}

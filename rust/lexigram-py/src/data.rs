@@ -1,0 +1,212 @@
+//! Bindings of `lexigram_core::data`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use lexigram_core::Error;
+use lexigram_core::data::dataset::OwnedIds;
+use lexigram_core::data::shard::{Dtype, Vocabulary};
+use lexigram_core::data::{Dataset, DatasetWriter, Loader, LoaderConfig, Packing};
+use numpy::{IntoPyArray, PyReadonlyArray1, PyReadwriteArray3};
+use pyo3::prelude::*;
+
+use crate::error::{Callback, detached, to_python};
+
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<ShardWriter>()?;
+    m.add_class::<ShardReader>()?;
+    m.add_class::<BatchReader>()
+}
+
+#[pyclass(module = "lexigram._core")]
+// Boxed: the checksum's state is aligned to 64 bytes, a Python object only to 16.
+struct ShardWriter(Option<Box<DatasetWriter>>);
+
+#[pymethods]
+impl ShardWriter {
+    #[new]
+    #[pyo3(signature = (out_dir, *, vocab_size, document_separator, tokenizer, shard_tokens, overwrite))]
+    fn new(
+        py: Python<'_>,
+        out_dir: PathBuf,
+        vocab_size: u64,
+        document_separator: u64,
+        tokenizer: &str,
+        shard_tokens: u64,
+        overwrite: bool,
+    ) -> PyResult<Self> {
+        detached(py, || {
+            let vocabulary = Vocabulary::new(vocab_size, document_separator, tokenizer)?;
+            let writer = DatasetWriter::create(&out_dir, vocabulary, shard_tokens, overwrite)?;
+            Ok(Self(Some(Box::new(writer))))
+        })
+    }
+
+    fn append(
+        &mut self,
+        py: Python<'_>,
+        ids: PyReadonlyArray1<'_, u32>,
+        offsets: PyReadonlyArray1<'_, i64>,
+        num_bytes: PyReadonlyArray1<'_, i64>,
+    ) -> PyResult<()> {
+        let (ids, offsets, num_bytes) =
+            (ids.as_slice()?, offsets.as_slice()?, num_bytes.as_slice()?);
+        let writer = self.0.as_mut().ok_or_else(|| to_python(py, closed()))?;
+        detached(py, || writer.append(ids, offsets, num_bytes))
+    }
+
+    fn finish(&mut self, py: Python<'_>, num_skipped: u64) -> PyResult<()> {
+        let writer = self.0.take().ok_or_else(|| to_python(py, closed()))?;
+        detached(py, || writer.finish(num_skipped))
+    }
+
+    fn abort(&mut self, py: Python<'_>) -> PyResult<()> {
+        let writer = self.0.take();
+        detached(py, || {
+            drop(writer);
+            Ok(())
+        })
+    }
+}
+
+fn closed() -> Error {
+    Error::argument("writer", "closed", "finish or abort was called; make a new one")
+}
+
+#[pyclass(module = "lexigram._core", frozen)]
+struct ShardReader(Arc<Dataset>);
+
+#[pymethods]
+impl ShardReader {
+    #[new]
+    fn new(py: Python<'_>, directory: PathBuf) -> PyResult<Self> {
+        detached(py, || Ok(Self(Arc::new(Dataset::open(&directory)?))))
+    }
+
+    #[getter]
+    fn num_tokens(&self) -> u64 {
+        self.0.num_tokens()
+    }
+
+    #[getter]
+    fn num_documents(&self) -> u64 {
+        self.0.num_documents()
+    }
+
+    #[getter]
+    fn num_bytes(&self) -> u64 {
+        self.0.manifest().counts.num_bytes
+    }
+
+    #[getter]
+    fn num_skipped(&self) -> u64 {
+        self.0.manifest().num_skipped
+    }
+
+    #[getter]
+    fn num_shards(&self) -> usize {
+        self.0.manifest().shards.len()
+    }
+
+    #[getter]
+    fn vocab_size(&self) -> u64 {
+        self.0.manifest().vocabulary.vocab_size
+    }
+
+    #[getter]
+    fn document_separator(&self) -> u32 {
+        self.0.manifest().vocabulary.document_separator
+    }
+
+    #[getter]
+    fn tokenizer(&self) -> &str {
+        &self.0.manifest().vocabulary.tokenizer
+    }
+
+    #[getter]
+    fn dtype(&self) -> &'static str {
+        match self.0.manifest().vocabulary.dtype {
+            Dtype::Uint16 => "uint16",
+            Dtype::Uint32 => "uint32",
+        }
+    }
+
+    #[getter]
+    fn fingerprint(&self) -> &str {
+        self.0.fingerprint()
+    }
+
+    fn read<'py>(&self, py: Python<'py>, start: u64, stop: u64) -> PyResult<Bound<'py, PyAny>> {
+        let ids = detached(py, || self.0.read(start..stop))?;
+        Ok(match ids {
+            OwnedIds::U16(ids) => ids.into_pyarray(py).into_any(),
+            OwnedIds::U32(ids) => ids.into_pyarray(py).into_any(),
+        })
+    }
+
+    fn document_range(&self, py: Python<'_>, index: u64) -> PyResult<(u64, u64)> {
+        let range = self.0.document(index).map_err(|e| to_python(py, e))?;
+        Ok((range.start, range.end))
+    }
+
+    #[pyo3(signature = (progress=None))]
+    fn verify(&self, py: Python<'_>, progress: Option<Py<PyAny>>) -> PyResult<()> {
+        let progress = Callback::new(progress);
+        detached(py, move || self.0.verify(&progress))
+    }
+}
+
+#[pyclass(module = "lexigram._core", frozen)]
+struct BatchReader(Loader);
+
+#[pymethods]
+impl BatchReader {
+    #[new]
+    #[pyo3(signature = (reader, *, batch_size, seq_len, seed, rank, world_size, best_fit, shuffle, drop_last))]
+    #[allow(clippy::too_many_arguments)] // one keyword each
+    fn new(
+        py: Python<'_>,
+        reader: &ShardReader,
+        batch_size: u64,
+        seq_len: u32,
+        seed: u64,
+        rank: u64,
+        world_size: u64,
+        best_fit: bool,
+        shuffle: bool,
+        drop_last: bool,
+    ) -> PyResult<Self> {
+        let packing = if best_fit { Packing::BestFit } else { Packing::Contiguous };
+        let config = LoaderConfig {
+            batch_size,
+            seq_len,
+            seed,
+            rank,
+            world_size,
+            packing,
+            shuffle,
+            drop_last,
+        };
+        let dataset = Arc::clone(&reader.0);
+        detached(py, || Ok(Self(Loader::new(dataset, config)?)))
+    }
+
+    #[getter]
+    fn num_rows(&self) -> u64 {
+        self.0.num_rows()
+    }
+
+    #[getter]
+    fn num_batches(&self) -> u64 {
+        self.0.num_batches()
+    }
+
+    fn rows_at(&self, step: u64) -> usize {
+        self.0.rows_at(step)
+    }
+
+    fn fill(&self, py: Python<'_>, step: u64, mut out: PyReadwriteArray3<'_, i64>) -> PyResult<()> {
+        let out = out.as_slice_mut()?;
+        detached(py, || self.0.fill(step, out))
+    }
+}

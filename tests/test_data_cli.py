@@ -1,0 +1,112 @@
+"""`lexigram data` and `lexigram corpus`, called as the command line calls them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lexigram
+from fake_tokenizer import ByteTokenizer
+from lexigram.cli import corpus, data
+from lexigram.data import TokenDataset
+from lexigram.errors import FormatError, InvalidInputError, MissingFileError
+
+
+class LoadedTokenizer(ByteTokenizer):
+    @classmethod
+    def load(cls, path: Path) -> LoadedTokenizer:
+        assert path.exists()
+        return cls()
+
+
+@pytest.fixture(autouse=True)
+def _fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(lexigram, "Tokenizer", LoadedTokenizer, raising=False)
+    (tmp_path / "tokenizer.json").write_text("{}")
+    (tmp_path / "a.jsonl").write_text("".join(f'{{"text": "text {i}"}}\n' for i in range(40)))
+
+
+def run(*argv: object) -> int:
+    top = argparse.ArgumentParser()
+    subparsers = top.add_subparsers()
+    data.add_parser(subparsers)
+    corpus.add_parser(subparsers)
+    args = top.parse_args([str(a) for a in argv])
+    status: int = args.run(args)
+    return status
+
+
+def tokenize(folder: Path, *options: object) -> int:
+    common = ["--tokenizer", folder / "tokenizer.json", "--out", folder / "set"]
+    return run("data", "tokenize", folder / "a.jsonl", *common, *options)
+
+
+def test_tokenize_inspect_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tokenize(tmp_path) == 0
+    shown = capsys.readouterr().out
+    assert "documents" in shown
+    assert "40" in shown
+    for action in ("inspect", "verify"):
+        assert run("data", action, tmp_path / "set", "--json") == 0
+        row: dict[str, Any] = json.loads(capsys.readouterr().out)
+        assert row["tokens"] == len(TokenDataset(tmp_path / "set")) == 10 * 7 + 30 * 8
+    assert run("data", "verify", tmp_path / "set") == 0
+    assert "every checksum holds" in capsys.readouterr().out
+    with pytest.raises(InvalidInputError, match="already holds a dataset"):
+        tokenize(tmp_path)
+    assert tokenize(tmp_path, "--overwrite", "--max-documents", 3, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["documents"] == 3
+    shard = tmp_path / "set" / "shard-00000.tokens"
+    raw = bytearray(shard.read_bytes())
+    raw[200] ^= 1
+    shard.write_bytes(raw)
+    with pytest.raises(FormatError, match=r"shard-00000\.tokens is damaged at byte"):
+        run("data", "verify", tmp_path / "set")
+
+
+def test_held_out_documents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tokenize(tmp_path, "--validation", 0.3, "--json") == 0
+    train, validation = json.loads(capsys.readouterr().out)
+    assert train["documents"] + validation["documents"] == 40
+    sides = [
+        {document.tobytes() for document in TokenDataset(tmp_path / "set" / side).documents()}
+        for side in ("train", "validation")
+    ]
+    assert not sides[0] & sides[1]
+    with pytest.raises(InvalidInputError, match="none of the 40 documents falls to validation"):
+        tokenize(tmp_path, "--validation", 1e-9, "--overwrite")
+    with pytest.raises(InvalidInputError, match=r"--validation 1.0: must be"):
+        tokenize(tmp_path, "--validation", 1)
+
+
+def test_skipped_documents_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (tmp_path / "a.jsonl").open("a") as file:
+        file.write("not json\n")
+    with pytest.raises(FormatError, match=r"a\.jsonl:41"):
+        tokenize(tmp_path)
+    assert tokenize(tmp_path, "--errors", "skip") == 0
+    assert "1 documents could not be read" in capsys.readouterr().err
+
+
+def test_corpus_list_and_show(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LEXIGRAM_DATA", raising=False)
+    assert run("corpus", "list") == 0
+    assert "tinyshakespeare" in capsys.readouterr().out
+    assert run("corpus", "list", "--json") == 0
+    rows = {row["name"]: row["path"] for row in json.loads(capsys.readouterr().out)}
+    assert rows["stdlib"]
+    assert rows["tinyshakespeare"] is None
+    (tmp_path / "a.txt").write_text("[bold]\x1b[31mred")
+    assert run("corpus", "show", tmp_path / "a.txt") == 0
+    assert "[bold]\\x1b[31mred" in capsys.readouterr().out
+    assert run("corpus", "show", tmp_path / "a.jsonl", "--documents", 2, "--json") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["text"] for line in lines] == ["text 0", "text 1"]
+    with pytest.raises(MissingFileError, match="no corpus of that name"):
+        run("corpus", "show", "shakespear")
