@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import pickle
 import sys
 import unicodedata
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -341,7 +341,7 @@ def test_the_rest_of_the_interface_is_tiktokens(gpt2_like: Tokenizer) -> None:
     flat, offsets = gpt2_like.encode_ordinary_batch_to_numpy(texts)
     assert flat.dtype == np.uint32
     assert offsets.dtype == np.int64
-    assert [flat[a:b].tolist() for a, b in itertools.pairwise(offsets)] == batch
+    assert [flat[a:b].tolist() for a, b in pairwise(offsets)] == batch
     assert gpt2_like.decode_batch(batch, num_threads=2) == texts
     assert gpt2_like.decode_bytes_batch(batch) == [text.encode() for text in texts]
     assert gpt2_like.encode_ordinary_batch([]) == []

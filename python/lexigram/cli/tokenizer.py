@@ -16,7 +16,7 @@ EXAMPLE = """\
 examples:
   lexigram tokenizer train corpus/*.txt --vocab-size 8192 --out tokenizer.json
   lexigram tokenizer encode tokenizer.json --text "hello world"
-  lexigram tokenizer decode tokenizer.json 15339 1917
+  lexigram tokenizer decode tokenizer.json 1085 341 844
   lexigram tokenizer inspect tokenizer.json --text-file corpus/a.txt
   lexigram tokenizer convert tokenizer.json vocabulary.tiktoken
 """
