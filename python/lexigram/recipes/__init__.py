@@ -40,11 +40,12 @@ def stdlib_cpu(
             document_separator=document_separator,
         ),
         data=DataConfig(train=train, validation=validation, tokenizer=tokenizer),
-        optim=OptimConfig(lr=4e-3),
+        optim=OptimConfig(lr=5e-3),
         schedule=ScheduleConfig(warmup=0.05, floor=0.05),
-        steps=400,
-        batch_size=16,
+        steps=1500,
+        batch_size=4,  # many small steps: at this size a batch of 1,024 tokens is not too noisy
         seq_len=256,
+        eval_tokens=16_384,
     )
 
 

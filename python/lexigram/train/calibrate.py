@@ -52,11 +52,14 @@ def steps_for(config: TrainConfig, seconds: float) -> int:
         per_step = statistics.median(times[_WARMUP_STEPS:])
         per_evaluation = 0.0
         if held_out is not None:
-            began = time.perf_counter()
+            passes: list[float] = []
             with torch.no_grad():
-                learner.logits(loader.next_batch())
+                for _ in range(3):
+                    began = time.perf_counter()
+                    learner.logits(loader.next_batch())
+                    passes.append(time.perf_counter() - began)
             tokens = min(config.eval_tokens, len(held_out))
             batches = max(1.0, tokens / (config.batch_size * config.seq_len))
-            per_evaluation = batches * (time.perf_counter() - began)
+            per_evaluation = batches * statistics.median(passes)
     left = seconds - per_evaluation  # the one after the last step
     return max(1, int(left / (per_step + per_evaluation / config.eval_every)))
