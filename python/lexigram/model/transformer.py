@@ -50,16 +50,19 @@ class Transformer(nn.Module):
         self._initialize()
 
     def _initialize(self) -> None:
-        """GPT-2's scheme: weights N(0, 0.02²), biases 0, gains 1; the two matrices of each block
-        that write to the residual stream are smaller by √(2 · num_layers), so that the sum of
-        all blocks has the variance of one (Radford et al. 2019, section 2.3)."""
-        residual = 0.02 / math.sqrt(2 * self.config.num_layers)
+        """Weights N(0, 1 / fan-in), so that every layer keeps the variance of its input (LeCun et
+        al. 1998, "Efficient BackProp", section 4.6); the fan-in of an embedding is 1, of a tied one
+        d_model, as of the output matrix that it is too. The two matrices of a block that write to
+        the residual stream are 0: each block begins as the identity (arXiv:1901.09321). Biases
+        are 0, gains 1."""
+        tied = self.config.tie_embeddings
         for name, parameter in self.named_parameters():
-            if parameter.dim() > 1:
-                writes = name.endswith(("attention.output.weight", "feed_forward.down.weight"))
-                nn.init.normal_(parameter, std=residual if writes else 0.02)
-            elif name.endswith("bias"):
+            if name.endswith(("attention.output.weight", "feed_forward.down.weight", "bias")):
                 nn.init.zeros_(parameter)
+            elif "embedding" in name:
+                nn.init.normal_(parameter, std=self.config.d_model**-0.5 if tied else 1.0)
+            elif parameter.dim() > 1:
+                nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
 
     # The network
 

@@ -36,6 +36,7 @@ def stdlib_cpu(
             d_model=128,
             num_heads=2,
             rope_theta=10_000.0,
+            tie_embeddings=False,
             document_separator=document_separator,
         ),
         data=DataConfig(train=train, validation=validation, tokenizer=tokenizer),
