@@ -40,11 +40,13 @@ def stdlib_cpu(
             document_separator=document_separator,
         ),
         data=DataConfig(train=train, validation=validation, tokenizer=tokenizer),
-        optim=OptimConfig(lr=4e-3),
+        optim=OptimConfig(lr=5e-3),
         schedule=ScheduleConfig(warmup=0.05, floor=0.05),
-        steps=400,
-        batch_size=16,
+        steps=1500,
+        batch_size=4,
         seq_len=256,
+        eval_every=200,
+        eval_tokens=16_384,
     )
 
 
