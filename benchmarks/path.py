@@ -22,8 +22,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import lexigram
 from lexigram import NgramModel, Tokenizer
 from lexigram.data import TokenLoader, documents, tokenize
