@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is, as in lexigram.cli
 
 import gradio as gr
 from gradio.themes.utils.fonts import LocalFont

@@ -131,9 +131,7 @@ def test_windows_change_nothing_where_the_text_fits(document: list[int]) -> None
     whole = score_documents(Remembering(5), [document], 1)
     for stride in (1, 4, 9):
         part = score_documents(Remembering(5, 9), [document], 1, stride=stride)
-        # NumPy's exp may differ in the last digit with where an array lies in memory.
-        assert part.bits == pytest.approx(whole.bits, rel=1e-12)
-        assert (part.tokens, part.bytes) == (whole.tokens, whole.bytes)
+        assert part == whole
 
 
 def test_batches_stay_below_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:

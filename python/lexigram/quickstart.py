@@ -275,7 +275,7 @@ def _train_transformer(
 def _prompt(held_out_texts: list[str], corpus: str) -> str:
     """What the sample begins with: for Python a definition, else a held-out document's words."""
     if corpus == "stdlib":
-        return "def "
+        return "def"
     return " ".join(held_out_texts[0].split()[:6]) or "The"
 
 

@@ -128,5 +128,5 @@ def _standing(rows: tuple[Row, ...]) -> str:
         return f"The transformer beats the 5-gram by {counted - transformer:.3f} bits per byte."
     return (
         f"The 5-gram beats the transformer by {transformer - counted:.3f} bits per byte: "
-        "it was trained for too short a time, see --minutes."
+        "give the transformer more --minutes."
     )

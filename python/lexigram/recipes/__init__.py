@@ -45,6 +45,7 @@ def stdlib_cpu(
         steps=1500,
         batch_size=4,  # many small steps: at this size a batch of 1,024 tokens is not too noisy
         seq_len=256,
+        eval_every=200,
         eval_tokens=16_384,
     )
 
