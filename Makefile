@@ -9,7 +9,7 @@ CORPUS  ?=
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml 2>/dev/null) Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart demo test test-rust test-python test-browser lint format bench docs clean check-tools
+.PHONY: help quickstart demo test test-rust test-python test-browser lint format bench clean check-tools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,8 +44,8 @@ format: $(VENV)/.installed-dev ## format the sources
 	$(BIN)/ruff format .
 	cargo fmt --all
 
-bench: $(VENV)/.installed-dev ## the benchmarks (minutes each; see docs/benchmarks.md)
-	@ls benchmarks/*.py | sed 's|^|  $(PY) |'
+bench: $(VENV)/.installed-dev ## measure every stage on this machine (see docs/benchmarks.md)
+	$(PY) benchmarks/path.py
 
 clean: ## remove what was built and installed here
 	rm -rf $(VENV) target python/lexigram/*.so

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -90,7 +91,9 @@ def test_every_command_shows_an_example() -> None:
         return [leaf for child in children.values() for leaf in leaves(child)] or [sub]
 
     for leaf in leaves(parser()):
-        assert f"{leaf.prog} " in leaf.format_help().split("example", 1)[-1], leaf.prog
+        _, example, commands = leaf.format_help().partition("\nexample")
+        assert example, leaf.prog
+        assert f"{leaf.prog} " in f"{commands} ".replace("\n", " "), leaf.prog
 
 
 def test_usage_errors_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,6 +161,64 @@ def test_damaged_shard(capsys: pytest.CaptureFixture[str], shards: Path) -> None
     assert shard.name in fails(capsys, "data", "verify", str(shards))
     shard.write_bytes(content[: len(content) // 2])
     assert shard.name in fails(capsys, "data", "verify", str(shards))
+
+
+def test_damaged_shards_are_never_learnt_from(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, shards: Path, vocabulary: Path
+) -> None:
+    shard = next(p for p in sorted(shards.iterdir()) if p.suffix != ".json")
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 4
+    shard.write_bytes(content)
+    model = tmp_path / "m.ngram"
+    assert shard.name in fails(capsys, "ngram", "train", str(shards), "--out", str(model))
+    assert not model.exists()
+    run_folder = tmp_path / "run"
+    argv = ("train", "stdlib-cpu", "--set", f"data.train={shards}", "--set", f"out={run_folder}")
+    assert shard.name in fails(capsys, *argv)
+    assert not run_folder.exists()
+
+
+def test_numbers_out_of_range(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, corpus: Path
+) -> None:
+    argv = ("tokenizer", "train", str(corpus), "--out", str(tmp_path / "t.json"))
+    for size in ("-5", "0", str(10**20)):
+        assert f"vocab_size = {size}" in fails(capsys, *argv, "--vocab-size", size)
+    assert "num_threads = -1" in fails(capsys, *argv, "--vocab-size", "300", "--threads", "-1")
+
+
+def test_text_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    hostile = tmp_path / "e\x1b[31mx\u202e.txt"
+    hostile.write_text("a\x1b]0;title\x07b")
+    for argv in (("corpus", "show", str(hostile)), ("corpus", "show", f"{hostile}.none")):
+        _, printed, complaint = run(capsys, *argv)
+        assert "\x1b" not in printed + complaint
+        assert "\u202e" not in printed + complaint
+
+
+def test_output_that_the_terminal_cannot_encode(corpus: Path) -> None:
+    corpus.write_text("naïve ∞")
+    done = subprocess.run(
+        [sys.executable, "-m", "lexigram", "corpus", "show", str(corpus)],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert rb"na\xefve \u221e" in done.stdout
+
+
+def test_a_damaged_run_does_not_hide_the_others(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name, config in (("good", "{}"), ("bad", "{")):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "config.json").write_text(config)
+    status, printed, complaint = run(capsys, "runs", "list")
+    assert status == 0
+    assert "good" in printed
+    assert "bad cannot be read" in complaint
 
 
 @pytest.fixture

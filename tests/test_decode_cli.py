@@ -21,7 +21,7 @@ import lexigram
 from fake_models import BYTES, Bigram, Remembering
 from lexigram.cli import evaluate as evaluate_command
 from lexigram.cli import generate as generate_command
-from lexigram.cli.generate import visible
+from lexigram.cli.terminal import visible
 from lexigram.decode import Trace, generate
 from lexigram.errors import (
     ConfigError,

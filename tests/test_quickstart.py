@@ -25,6 +25,20 @@ def corpus(tmp_path_factory: pytest.TempPathFactory, stdlib_text: str) -> Path:
     return path
 
 
+class Quiet:
+    """An observer that says nothing."""
+
+    @contextmanager
+    def stage(self, description: str, unit: str) -> Iterator[object]:
+        yield lambda done, total: None
+
+    def note(self, text: str) -> None: ...
+
+    @contextmanager
+    def training(self) -> Iterator[object]:
+        yield lambda step: None
+
+
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
     with pytest.raises(SystemExit) as ended:
         main(argv)
@@ -67,17 +81,6 @@ def test_one_command_makes_a_run_that_can_be_used(
 
 
 def test_no_held_out_text_is_trained_on(corpus: Path, tmp_path: Path) -> None:
-    class Quiet:
-        @contextmanager
-        def stage(self, description: str, unit: str) -> Iterator[object]:
-            yield lambda done, total: None
-
-        def note(self, text: str) -> None: ...
-
-        @contextmanager
-        def training(self) -> Iterator[object]:
-            yield lambda step: None
-
     from lexigram.quickstart import quickstart
 
     result = quickstart(str(corpus), minutes=0.01, out=tmp_path / "run", observer=Quiet())
@@ -99,6 +102,8 @@ def test_bad_input_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         (("--corpus", "no-such-corpus"), "no-such-corpus"),
         (("--minutes", "0"), "minutes = 0"),
         (("--minutes", "nan"), "minutes = nan"),
+        (("--minutes", "inf"), "minutes = inf"),
+        (("--vocab-size", "100"), "vocab_size = 100"),
     ):
         out = tmp_path / "run"
         status, printed, complaint = run(capsys, "quickstart", *argv, "--out", str(out))
@@ -110,5 +115,57 @@ def test_bad_input_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 def test_equal_documents_leave_nothing_to_measure(tmp_path: Path) -> None:
     from lexigram.quickstart import _split
 
-    with pytest.raises(InvalidInputError, match="all documents of the corpus are equal"):
-        _split(["the same"], seed=0)
+    for copies in (1, 50):
+        with pytest.raises(InvalidInputError, match="all documents of the corpus are equal"):
+            _split(["the same"] * copies, seed=0)
+    for texts in (["one"] * 9 + ["two"] * 9, ["two", "one", "two"]):
+        train, held_out = _split(texts, seed=0)
+        assert train
+        assert held_out
+        assert not set(train) & set(held_out)
+
+
+def test_a_larger_corpus_is_cut_and_the_table_says_on_what_it_was_measured(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lexigram import quickstart as module
+
+    text = corpus.read_text(encoding="utf-8")
+    texts, more = module._first_bytes([module.Document(text, "")], 1000)
+    assert (texts, more) == ([text[:1000]], True)
+    assert module._first_bytes([module.Document("é" * 10, "")], 5) == (["éé"], True)
+    assert module._first_bytes([module.Document("ab", "")], 2) == (["ab"], False)
+
+    monkeypatch.setattr(module, "MAX_HELD_OUT_TOKENS", 300)
+    result = module.quickstart(str(corpus), minutes=0.01, out=tmp_path / "run", observer=Quiet())
+    assert result.held_out_tokens == 300
+    ids = [
+        i
+        for d in lexigram.data.TokenDataset(result.run / "data" / "validation").documents()
+        for i in d
+    ]
+    tokenizer = lexigram.load(result.run).tokenizer
+    assert result.held_out_bytes == len(tokenizer.decode_bytes(ids[:300]))
+
+
+def test_a_failure_leaves_no_folder(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lexigram import quickstart as module
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "run"
+    with pytest.raises(InvalidInputError, match="vocab_size = 10"):
+        module.quickstart(str(corpus), vocab_size=10, out=out, observer=Quiet())
+    assert not out.exists()
+    monkeypatch.setattr(module, "_train_transformer", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        module.quickstart(str(corpus), out=out, observer=Quiet())
+    assert not out.exists()
+    out.mkdir()
+    (out / "mine.txt").touch()
+    with pytest.raises(InvalidInputError, match="already holds files"):
+        module.quickstart(str(corpus), out=out, observer=Quiet())
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]

@@ -476,3 +476,9 @@ def test_custom_patterns() -> None:
 
 def test_it_is_exported() -> None:
     assert lexigram.Tokenizer is Tokenizer
+
+
+def test_any_text_may_be_disallowed_as_in_tiktoken(gpt2_like: Tokenizer) -> None:
+    with pytest.raises(InvalidInputError, match="zzz"):
+        gpt2_like.encode("a zzz b", disallowed_special={"zzz"})
+    assert gpt2_like.encode("a zz b", disallowed_special={"zzz"})

@@ -86,7 +86,7 @@ def load(cls: type[C], path: str | Path) -> C:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise MissingFileError(f"there is no config file {path}") from None
     except OSError as error:

@@ -331,6 +331,8 @@ def _is_stream(tokens: TokenIds | TokenStream) -> TypeGuard[TokenStream]:
 
 def _ids(tokens: TokenIds | TokenStream, vocab_size: int) -> Ids:
     """The ids (n,) as a contiguous uint16 or uint32 array."""
+    if hasattr(tokens, "verify"):
+        tokens.verify()  # a damaged token would be counted like any other
     array = np.asarray(tokens.tokens() if _is_stream(tokens) else tokens)
     if array.ndim != 1:
         raise InvalidInputError(f"token ids have the shape {array.shape}: give one dimension")

@@ -8,7 +8,10 @@ tokens, separators left out, over the UTF-8 bytes that they spell.
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
+import math
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -18,12 +21,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from lexigram import runs
 from lexigram.data import Document, TokenDataset, documents, split_of, tokenize
-from lexigram.errors import InvalidInputError
+from lexigram.errors import InvalidInputError, MissingDependencyError
 from lexigram.ngram import NgramModel
 from lexigram.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from lexigram.decode import Generation
+    from lexigram.evaluate import Score
     from lexigram.lm import LanguageModel
     from lexigram.train import RunResult, StepReport
 
@@ -116,17 +120,46 @@ def quickstart(
     Raises `MissingFileError`, `EncodingError`, `InvalidInputError` (the corpus is empty or too
     small, minutes is not above 0).
     """
-    if not minutes > 0:
-        raise InvalidInputError(f"minutes = {minutes:g}: must be above 0, such as 3")
+    if not 0 < minutes < math.inf:
+        raise InvalidInputError(f"minutes = {minutes:g}: must be above 0 and finite, such as 3")
+    if importlib.util.find_spec("torch") is None:
+        raise MissingDependencyError(
+            "torch is not installed; the quickstart needs: pip install 'lexigram[torch]'"
+        )
+    if out is not None and Path(out).exists() and any(Path(out).iterdir()):
+        raise InvalidInputError(f"{out} already holds files; name another folder, or remove it")
     name = re.sub(r"[^\w.+-]+", "-", Path(corpus).stem).strip("-.+") or "corpus"
     train_texts, held_out_texts = _split(_read(corpus, observer), seed)
 
-    run = runs.create_run_dir(out) if out is not None else runs.new_run_dir(name)
-    size = vocab_size or _vocab_size(sum(len(text) for text in train_texts))
+    size = vocab_size
+    if size is None:
+        size = _vocab_size(sum(len(text) for text in train_texts))
     with observer.stage("Training the tokenizer", "") as report:
         tokenizer = Tokenizer.train(
             train_texts, size, pattern="cl100k", special_tokens=[SEPARATOR], progress=report
         )
+    run = runs.create_run_dir(out) if out is not None else runs.new_run_dir(name)
+    try:
+        return _in_folder(
+            corpus, run, tokenizer, train_texts, held_out_texts, minutes, seed, observer
+        )
+    except BaseException:
+        if not (run / "config.json").exists():  # it is no run yet: nothing is left half-made
+            shutil.rmtree(run, ignore_errors=True)
+        raise
+
+
+def _in_folder(
+    corpus: str,
+    run: Path,
+    tokenizer: Tokenizer,
+    train_texts: list[str],
+    held_out_texts: list[str],
+    minutes: float,
+    seed: int,
+    observer: Observer,
+) -> Quickstart:
+    """The quickstart from the tokenizer on, in the folder of the run."""
     tokenizer.save(run / "tokenizer.json")
     with observer.stage("Tokenizing", "bytes") as report:
         train_set = tokenize(train_texts, tokenizer, run / "data" / "train", progress=report)
@@ -146,8 +179,8 @@ def quickstart(
             counted = NgramModel.train(train_set, order=order, tokenizer=tokenizer, progress=report)
         seconds = time.perf_counter() - began
         counted.save(run / f"{label.replace(' ', '-').lower()}.ngram")
-        size = sum(counted.num_ngrams)
-        rows.append(bench.row(label, counted, size, len(train_set), seconds))
+        ngrams = sum(counted.num_ngrams)
+        rows.append(bench.row(label, counted, ngrams, len(train_set), seconds))
 
     result = _train_transformer(run, tokenizer, minutes, seed, observer)
     lm = runs.load(run).lm
@@ -159,8 +192,8 @@ def quickstart(
         run=run,
         corpus=corpus,
         rows=tuple(rows),
-        held_out_tokens=len(held_out) - held_out.num_documents,
-        held_out_bytes=held_out.num_bytes,
+        held_out_tokens=bench.scored.tokens,
+        held_out_bytes=bench.scored.bytes,
         prompt=prompt,
         sample=_sample(lm, tokenizer, prompt, seed),
         interrupted=result.reason == "interrupted",
@@ -171,7 +204,7 @@ def quickstart(
 
 def _read(corpus: str, observer: Observer) -> list[str]:
     """The corpus's documents; a corpus of few and long ones, such as one novel, in parts."""
-    texts = _first_bytes(documents(corpus), MAX_CORPUS_BYTES)
+    texts, more = _first_bytes(documents(corpus), MAX_CORPUS_BYTES)
     total = sum(len(text.encode()) for text in texts)
     if total < MIN_CORPUS_BYTES:
         raise InvalidInputError(
@@ -184,17 +217,22 @@ def _read(corpus: str, observer: Observer) -> list[str]:
         texts = [d.text for d in documents([Document(t, "") for t in texts], max_chars=part)]
     parts = f", read in {len(texts):,} parts" if len(texts) > whole else ""
     observer.note(f"{corpus}: {total / 1e6:.1f} MB of text in {whole:,} documents{parts}")
+    if more:
+        observer.note(f"the corpus is larger: only its first {total / 1e6:.0f} MB are used")
     return texts
 
 
-def _first_bytes(source: Iterable[Document], limit: int) -> list[str]:
+def _first_bytes(source: Iterable[Document], limit: int) -> tuple[list[str], bool]:
+    """The documents of the first `limit` bytes, the last one cut, and whether more follow."""
     texts: list[str] = []
     for text, _ in source:
-        limit -= len(text.encode())
-        if limit < 0:
-            break
+        content = text.encode()
+        if len(content) > limit:
+            texts.append(content[:limit].decode(errors="ignore"))
+            return [text for text in texts if text], True
         texts.append(text)
-    return texts
+        limit -= len(content)
+    return texts, False
 
 
 def _split(texts: list[str], seed: int) -> tuple[list[str], list[str]]:
@@ -204,7 +242,11 @@ def _split(texts: list[str], seed: int) -> tuple[list[str], list[str]]:
     for text in texts:
         sides[split_of(text, fractions, seed=seed)].append(text)
     if not sides["held out"]:
-        sides["held out"].append(sides["train"].pop())
+        last = texts[-1]
+        sides = {
+            "train": [text for text in texts if text != last],
+            "held out": [text for text in texts if text == last],
+        }
     if not sides["train"]:
         raise InvalidInputError(
             "all documents of the corpus are equal: nothing is left to measure on; use another"
@@ -217,13 +259,13 @@ def _vocab_size(num_chars: int) -> int:
     return min(4096, max(512, 1 << (num_chars // 500).bit_length()))
 
 
-@dataclass(frozen=True)
 class _Bench:
-    """Measures every model on the same held-out tokens."""
+    """Measures every model on the same held-out tokens; `scored` says on which."""
 
-    tokenizer: Tokenizer
-    held_out: TokenDataset
-    observer: Observer
+    scored: Score
+
+    def __init__(self, tokenizer: Tokenizer, held_out: TokenDataset, observer: Observer) -> None:
+        self.tokenizer, self.held_out, self.observer = tokenizer, held_out, observer
 
     def row(
         self,
@@ -236,7 +278,7 @@ class _Bench:
         from lexigram.evaluate import score_dataset
 
         with self.observer.stage(f"Measuring the {label} model", "tokens") as report:
-            score = score_dataset(
+            self.scored = score_dataset(
                 lm,
                 self.held_out,
                 max_tokens=MAX_HELD_OUT_TOKENS,
@@ -245,7 +287,7 @@ class _Bench:
             )
         return Row(
             model=label,
-            bits_per_byte=score.bits_per_byte,
+            bits_per_byte=self.scored.bits_per_byte,
             parameters=parameters,
             train_tokens=train_tokens,
             seconds=seconds,

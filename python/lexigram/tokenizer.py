@@ -74,6 +74,7 @@ class Tokenizer(_core.Tokenizer):
             raise InvalidInputError(
                 "texts is one string, but must be an iterable of texts; pass [text]"
             )
+        _check_counts(vocab_size, num_threads, min_frequency, max_token_length)
         core = _core.train_tokenizer(
             texts,
             vocab_size,
@@ -108,6 +109,7 @@ class Tokenizer(_core.Tokenizer):
         """
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
+        _check_counts(vocab_size, num_threads, min_frequency, max_token_length)
         core = _core.train_tokenizer_files(
             [Path(path) for path in paths],
             vocab_size,
@@ -175,6 +177,20 @@ class Tokenizer(_core.Tokenizer):
 
     def __repr__(self) -> str:
         return f"<Tokenizer {self.name!r}: {self.num_tokens} tokens, pattern {self.pattern!r}>"
+
+
+def _check_counts(
+    vocab_size: int, num_threads: int | None, min_frequency: int, max_token_length: int | None
+) -> None:
+    """What the core's unsigned numbers cannot hold; its own limits are narrower."""
+    for name, value in (
+        ("vocab_size", vocab_size),
+        ("num_threads", num_threads),
+        ("min_frequency", min_frequency),
+        ("max_token_length", max_token_length),
+    ):
+        if value is not None and not 0 <= value < 2**32:
+            raise InvalidInputError(f"{name} = {value}: must be at least 1 and below 2**32")
 
 
 def _unpickle(cls: type[Tokenizer], content: bytes, name: str) -> Tokenizer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -57,12 +58,15 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     # too takes the time from the thread that they wait for: a training step on two threads took
     # 6 s beside one busy core, 1.5 s with this. It must be set before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    args = parser().parse_args(argv)
-    sys.exit(_run(args))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what its encoding lacks is written as escapes
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(_run(argv))
 
 
-def _run(args: argparse.Namespace) -> int:
+def _run(argv: Sequence[str] | None) -> int:
     try:
+        args = parser().parse_args(argv)
         status: int = args.run(args)
         sys.stdout.flush()
         return status
@@ -75,6 +79,9 @@ def _run(args: argparse.Namespace) -> int:
         return 141
     except (LexigramError, OSError) as error:
         _complain(str(error))
+        return 1
+    except OverflowError as error:
+        _complain(f"a number is out of range: {error}")
         return 1
     except MemoryError:
         _complain("out of memory; use a smaller corpus, vocabulary, model or batch")
@@ -90,5 +97,6 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _complain(message: str) -> None:
-    line = " ".join(message.split())
-    print(f"lexigram: {line}", file=sys.stderr)
+    from lexigram.cli.terminal import visible
+
+    print(f"lexigram: {visible(' '.join(message.split()))}", file=sys.stderr)

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from lexigram.cli.terminal import out
+from lexigram.cli.terminal import out, visible
 from lexigram.data import Corpus, corpora, corpus_path, documents
 from lexigram.errors import MissingFileError
 
@@ -42,6 +42,8 @@ def add_parser(subparsers: Any) -> None:
     show.set_defaults(run=_show)
     for parser in (listing, show):
         parser.add_argument("--json", action="store_true", help="print JSON")
+        parser.epilog = _EXAMPLES
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
 
 
 def _place(corpus: Corpus) -> str | None:
@@ -84,9 +86,8 @@ def _show(args: argparse.Namespace) -> int:
             out.print(json.dumps(row, ensure_ascii=False))
             continue
         rest = len(document.text) - len(shown)
-        out.print(f"── {document.name} ({len(document.text):,} characters)", style="bold")
-        # A terminal obeys control characters; a document's are shown instead.
-        out.print("".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in shown))
+        out.print(f"── {visible(document.name)} ({len(document.text):,} characters)", style="bold")
+        out.print(visible(shown))
         if rest:
             out.print(f"… {rest:,} more", style="dim")
     return 0

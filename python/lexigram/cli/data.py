@@ -39,7 +39,13 @@ def add_parser(subparsers: Any) -> None:
         ("inspect", _inspect, "what a dataset holds"),
         ("verify", _verify, "read every byte and compare the checksums"),
     ):
-        parser = actions.add_parser(action, help=text, description=f"Says {text}.")
+        parser = actions.add_parser(
+            action,
+            help=text,
+            description=f"Says {text}.",
+            epilog=_EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         parser.add_argument("dataset", type=Path, metavar="DIR", help="the dataset's directory")
         parser.add_argument("--json", action="store_true", help="print JSON")
         parser.set_defaults(run=run)
@@ -97,6 +103,11 @@ def _tokenize(args: argparse.Namespace) -> int:
     if args.validation is not None:
         sides = {"train": 1 - args.validation, "validation": args.validation}
         _check_sides(args, reading, sides)
+        for side in sides:  # before the first of them is written
+            if (args.out / side).exists() and not args.overwrite:
+                raise InvalidInputError(
+                    f"{args.out / side} is there already; pass --overwrite or name another --out"
+                )
     results = []
     for side in sides:
         with progress_bar(f"Tokenizing {side}".rstrip(), unit="bytes") as report:

@@ -12,7 +12,6 @@ import json
 import math
 import os
 import time
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,11 @@ from typing import Any
 from rich.text import Text
 
 import lexigram
-from lexigram.cli.terminal import err, out
+from lexigram.cli.terminal import err, out, visible
 from lexigram.decode import Generation, Strategy, Trace, TraceStep, generate
 from lexigram.errors import FileError, InvalidInputError, MissingFileError
 
-__all__ = ["add_parser", "visible"]
+__all__ = ["add_parser"]
 
 _EXAMPLES = """examples:
   lexigram generate --model runs/quickstart --prompt "def main(" --strategy greedy
@@ -44,8 +43,6 @@ strategies, applied in the order in which they are written:
 # colour-blind readers too. The text is black on colour, so that it reads on any terminal.
 _RAMP = ((0.5, "#4575b4"), (1, "#74add1"), (2, "#abd9e9"), (4, "#fee090"), (6, "#fdae61"))
 _ABOVE = "#f46d43"
-
-_JOINERS = "\u200c\u200d"  # ordinary letters of several scripts, and harmless to a terminal
 
 
 def add_parser(subparsers: Any) -> None:
@@ -107,17 +104,6 @@ def run(args: argparse.Namespace) -> int:
         out.file.write(f"{generation.text}\n")
     err.print(_summary(generation.trace, seconds))
     return 0
-
-
-def visible(text: str) -> str:
-    """`text` with every character that could steer a terminal, or reorder or hide what it shows,
-    written as an escape; line breaks and tabs stay."""
-    return "".join(
-        c.encode("unicode_escape").decode()
-        if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and c not in "\n\t" + _JOINERS
-        else c
-        for c in text
-    )
 
 
 class _Shown:

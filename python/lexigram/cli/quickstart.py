@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from lexigram.cli.terminal import Report, err, out, progress_bar
+from lexigram.cli.terminal import Report, err, out, progress_bar, visible
 
 if TYPE_CHECKING:
     from lexigram.quickstart import Quickstart, Row
@@ -95,10 +95,10 @@ def _print(result: Quickstart) -> None:
     out.print(_standing(result.rows))
     out.print()
     out.rule(f"a sample of the transformer, after {result.prompt!r}", align="left")
-    out.print(f"{result.prompt}{result.sample.text}")
+    out.print(visible(f"{result.prompt}{result.sample.text}"))
     out.rule()
     run = shlex.quote(str(result.run))
-    prompt = shlex.quote(result.prompt)
+    prompt = visible(shlex.quote(result.prompt))
     out.print("What to type next:")
     out.print(f"  lexigram generate --model {run} --prompt {prompt} --color entropy")
     out.print(f"  python demo/app.py --model {run}")

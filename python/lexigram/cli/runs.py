@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 
 from lexigram import runs
-from lexigram.cli.terminal import err, out
-from lexigram.errors import MissingFileError
+from lexigram.cli.terminal import err, out, visible
+from lexigram.errors import LexigramError, MissingFileError
 
 __all__ = ["add_parser"]
 
@@ -32,10 +32,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     showing.add_argument("--json", action="store_true", help="print JSON")
     showing.set_defaults(run=run_show)
+    for action in (listing, showing):
+        action.epilog = parser.epilog
+        action.formatter_class = argparse.RawDescriptionHelpFormatter
 
 
 def run_list(args: argparse.Namespace) -> int:
-    summaries = [runs.summarize(run) for run in runs.list_runs()]
+    summaries = _summaries()
     if args.json:
         out.print(json.dumps([dataclasses.asdict(s) for s in summaries]))
         return 0
@@ -69,10 +72,26 @@ def run_show(args: argparse.Namespace) -> int:
         "summary": dataclasses.asdict(runs.summarize(run)),
         "checkpoints": [path.name for path in runs.checkpoints(run)],
         "config": runs.read_config(run),
-        "environment": runs.read_json(run / "environment.json"),
+        "environment": _environment(run),
     }
     out.print(json.dumps(shown, indent=None if args.json else 2, ensure_ascii=False))
     return 0
+
+
+def _environment(run: Path) -> object:
+    path = run / "environment.json"
+    return runs.read_json(path) if path.is_file() else None
+
+
+def _summaries() -> list[runs.RunSummary]:
+    """Of every run that can be read; one that cannot is named and does not hide the others."""
+    found = []
+    for run in runs.list_runs():
+        try:
+            found.append(runs.summarize(run))
+        except LexigramError as error:
+            err.print(visible(f"{run.name} cannot be read: {error}"))
+    return found
 
 
 def _find(name: str | None) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -18,7 +19,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["Report", "err", "out", "progress_bar"]
+__all__ = ["Report", "err", "out", "progress_bar", "visible"]
+
+_JOINERS = "\u200c\u200d"  # ordinary letters of several scripts, and harmless to a terminal
 
 # Text of users and models is printed as it is: no markup, no guessing at highlights.
 out = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
@@ -47,3 +50,14 @@ def progress_bar(description: str, *, unit: str = "") -> Iterator[Report]:
             progress.update(task, completed=done, total=total or None)
 
         yield report
+
+
+def visible(text: str) -> str:
+    """`text` with every character that could steer a terminal, or reorder or hide what it shows,
+    written as an escape; line breaks and tabs stay."""
+    return "".join(
+        c.encode("unicode_escape").decode()
+        if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and c not in "\n\t" + _JOINERS
+        else c
+        for c in text
+    )

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from lexigram.cli.terminal import err, out, progress_bar
+from lexigram.cli.terminal import err, out, progress_bar, visible
 from lexigram.errors import FormatError, InvalidInputError
 from lexigram.tokenizer import Tokenizer
 
@@ -199,6 +199,11 @@ def _convert(args: argparse.Namespace) -> int:
         tokenizer.save(args.out)
     elif args.out.suffix == ".tiktoken":
         tokenizer.to_tiktoken(args.out)
+        left_out = ", ".join(sorted(tokenizer.special_tokens_set)) or "none"
+        err.print(
+            f"a .tiktoken file holds neither the pattern ({visible(str(tokenizer.pattern))}) "
+            f"nor special tokens ({visible(left_out)})"
+        )
     else:
         raise InvalidInputError(f"{args.out} must end in .json or .tiktoken")
     out.print(f"{args.out}: {tokenizer.num_tokens} tokens")

@@ -31,7 +31,7 @@ class Loaded:
 
 
 def load(path: str | Path, *, device: str = "auto") -> Loaded:
-    """Opens a run folder, one of its checkpoints, or a saved n-gram model (`*.ngram`).
+    """Opens a run folder, one of its checkpoints, or a saved n-gram model.
 
     `device` is where a transformer goes; auto: CUDA, else MPS, else the CPU.
 
@@ -39,7 +39,7 @@ def load(path: str | Path, *, device: str = "auto") -> Loaded:
     `MissingDependencyError` (a run needs torch).
     """
     path = Path(path)
-    if path.suffix == ".ngram":
+    if path.suffix == ".ngram" or _is_ngram(path):
         return _load_ngram(path)
     if not path.exists():
         raise MissingFileError(f"there is no {path}: neither a run folder nor an .ngram file")
@@ -94,13 +94,24 @@ def load_model(run: Path, checkpoint: Path, device: str = "auto") -> Transformer
     return model.to(pick_device(device)).eval()
 
 
+def _is_ngram(path: Path) -> bool:
+    """Whether a file is an n-gram model, whatever its name (docs/formats.md)."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(12) == b"LEXIGRAMNGRM"
+
+
 def _load_ngram(path: Path) -> Loaded:
     from lexigram.ngram import NgramModel
     from lexigram.tokenizer import Tokenizer
 
     model = NgramModel.load(path)
     if model.tokenizer is None:
-        raise FormatError(f"{path} carries no tokenizer; attach one before saving the model")
+        raise FormatError(
+            f"{path} carries no tokenizer, which text needs; train it with one: "
+            "lexigram ngram train … --tokenizer FILE"
+        )
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "tokenizer.json"
         file.write_text(model.tokenizer, encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 
@@ -17,6 +18,7 @@ from lexigram.train.state import own_torch_state
 
 __all__ = ["steps_for"]
 
+_LONGEST = 30.0  # seconds of measuring, however long the run
 _WARMUP_STEPS = 2  # the first steps pay for memory and kernel selection
 
 
@@ -24,13 +26,13 @@ def steps_for(config: TrainConfig, seconds: float) -> int:
     """The number of steps that training takes `seconds` for, evaluations included; at least 1.
 
     Trains a throw-away model of the config on its data for about a fiftieth of the time, 5 steps
-    at least. `config.steps` is not looked at. Nothing is written or changed.
+    at least and 30 seconds at most. `config.steps` is not looked at. Nothing is written or changed.
 
     Raises `InvalidInputError` for a time that is not above 0, and what `train` raises for a config
     and datasets that do not agree.
     """
-    if not seconds > 0:
-        raise InvalidInputError(f"{seconds} seconds: must be above 0")
+    if not 0 < seconds < math.inf:
+        raise InvalidInputError(f"{seconds:g} seconds: must be above 0 and finite")
     dataset, held_out = open_datasets(config)
     loader = TokenLoader(
         dataset,
@@ -43,7 +45,7 @@ def steps_for(config: TrainConfig, seconds: float) -> int:
         learner = Learner(config)
         lr = learning_rate(config, config.steps)
         times: list[float] = []
-        while len(times) < 5 + _WARMUP_STEPS or sum(times) < seconds / 50:
+        while len(times) < 5 + _WARMUP_STEPS or sum(times) < min(seconds / 50, _LONGEST):
             began = time.perf_counter()
             learner.update(loader.next_batch(), lr)
             times.append(time.perf_counter() - began)

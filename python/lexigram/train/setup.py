@@ -23,8 +23,10 @@ __all__ = ["check_same_run", "create_run", "open_datasets", "token_bytes", "with
 def open_datasets(config: TrainConfig) -> tuple[TokenDataset, TokenDataset | None]:
     """The training and the validation set.
 
-    Raises `ConfigError` when one is not named, when the model's vocabulary or document separator
-    is not theirs, or when they were made by different tokenizers.
+    Every byte of both is checked first, so that no damaged token is ever trained on.
+
+    Raises `FormatError` for damage; `ConfigError` when a dataset is not named, when the model's
+    vocabulary or document separator is not theirs, or when different tokenizers made them.
     """
     if not config.data.train:
         raise ConfigError(
@@ -33,6 +35,7 @@ def open_datasets(config: TrainConfig) -> tuple[TokenDataset, TokenDataset | Non
         )
     dataset = TokenDataset(config.data.train)
     _check_model(config, dataset)
+    dataset.verify()
     if config.data.validation is None:
         return dataset, None
     held_out = TokenDataset(config.data.validation)
@@ -41,6 +44,7 @@ def open_datasets(config: TrainConfig) -> tuple[TokenDataset, TokenDataset | Non
             f"data.validation = {config.data.validation!r} was not made by the tokenizer of "
             f"data.train = {config.data.train!r}; tokenize both with the same one"
         )
+    held_out.verify()
     return dataset, held_out
 
 

@@ -1,5 +1,6 @@
 //! `lexigram._core.Tokenizer`: the methods of `lexigram.Tokenizer` that do work.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -120,9 +121,18 @@ impl Special {
         if disallowed.is_some_and(<[String]>::is_empty) {
             return Ok(());
         }
-        let found = match text {
-            Text::Str(text) => core.find_special(text, disallowed)?,
-            Text::Bytes(bytes) => core.find_special(&String::from_utf8_lossy(bytes), disallowed)?,
+        let text = match text {
+            Text::Str(text) => Cow::Borrowed(text),
+            Text::Bytes(bytes) => String::from_utf8_lossy(bytes),
+        };
+        // As in tiktoken, any text may be disallowed, not only that of a special token.
+        let other = disallowed.into_iter().flatten().find(|name| {
+            !core.added().iter().any(|token| token.special && token.text == **name)
+                && text.contains(name.as_str())
+        });
+        let found = match other {
+            Some(name) => Some(name.clone()),
+            None => core.find_special(&text, disallowed)?,
         };
         found.map_or(Ok(()), |token| Err(Error::SpecialToken { token }))
     }
