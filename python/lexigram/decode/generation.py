@@ -246,7 +246,7 @@ class _Reader:
         if self._limit is not None and count > self._limit and not self._sliding:
             raise InvalidInputError(
                 f"{what} needs a context of {count} tokens, but the model's context_length is "
-                f"{self._limit}; shorten it, or pass sliding=True"
+                f"{self._limit}; shorten it, or pass sliding=True (--sliding)"
             )
 
     def read(self, ids: list[int]) -> Scores:

@@ -97,7 +97,7 @@ pub enum Error {
     },
     /// Bytes that must be UTF-8 are not.
     #[error(
-        "{source_name} is not UTF-8 at byte {offset}; convert it, or pass errors=\"replace\" or errors=\"skip\""
+        "{source_name} is not UTF-8 at byte {offset}; convert it, or pass errors=\"replace\" or errors=\"skip\" (--errors replace)"
     )]
     Utf8 {
         /// The file, or "the input".

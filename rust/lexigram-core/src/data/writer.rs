@@ -175,7 +175,7 @@ fn check_free(target: &Path, overwrite: bool) -> Result<()> {
             taken(format!("holds {name:?}, which is no part of a dataset; name another directory"))
         }
         (None, true) if !overwrite => {
-            taken("already holds a dataset; pass overwrite=True to replace it".to_owned())
+            taken("already holds a dataset; pass overwrite=True (--overwrite) to replace it".to_owned())
         }
         _ => Ok(()),
     }
