@@ -11,6 +11,7 @@ mod cache;
 pub mod count;
 mod encode;
 pub mod json;
+mod linear;
 pub mod merges;
 pub mod naive;
 mod offsets;
@@ -20,6 +21,7 @@ pub mod stream;
 mod tests;
 mod tokenizer;
 pub mod train;
+mod trie;
 mod vocabulary;
 
 pub use added::AddedToken;

@@ -132,7 +132,8 @@ impl Vocabulary {
         if missing.is_empty() {
             return Ok(ids);
         }
-        let value = format!("{} of 256 bytes", 256 - missing.len());
+        let found = ids.iter().filter(|&&id| id != NO_TOKEN).count();
+        let value = format!("{found} of 256 bytes");
         let limit = format!(
             "a byte-level vocabulary needs a token for every single byte; missing: {:02x?}",
             &missing[..missing.len().min(8)]
