@@ -9,6 +9,7 @@ pub mod alphabet;
 mod batch;
 mod cache;
 pub mod count;
+mod decode;
 mod encode;
 pub mod json;
 mod linear;

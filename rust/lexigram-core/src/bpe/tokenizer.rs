@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use unicode_normalization::UnicodeNormalization;
 use xxhash_rust::xxh3::Xxh3;
@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::added::{AddedToken, Finder};
 use super::cache::long::PieceCache;
 use super::cache::{self, MAX_TOKENS, Table, WordCache};
+use super::decode::{TokenBytes, token_at};
 use super::encode::{PieceEncoder, Scratch};
 use super::merges::{Merge, Merges};
 use super::vocabulary::{NO_TOKEN, Vocabulary};
@@ -114,6 +115,7 @@ pub struct Tokenizer {
     all: Finder,
     /// The tokens found after normalization.
     normalized: Finder,
+    token_bytes: OnceLock<TokenBytes>,
     /// Memory of past calls, at most one for each call that ran at the same time.
     #[allow(clippy::vec_box)] // moved in and out at each call
     workspaces: Mutex<Vec<Box<Workspace>>>,
@@ -195,6 +197,7 @@ impl Tokenizer {
             added,
             normalization,
             post_processor,
+            token_bytes: OnceLock::new(),
             workspaces: Mutex::default(),
         })
     }
@@ -503,21 +506,18 @@ impl Tokenizer {
 
     /// The bytes of the tokens, joined.
     pub fn decode(&self, ids: &[u32]) -> Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(ids.len() * 5);
-        for (position, &id) in ids.iter().enumerate() {
-            bytes.extend_from_slice(self.token_at(id, position)?);
+        let vocabulary = &self.pieces.vocabulary;
+        // For a few tokens the table is not worth building.
+        if ids.len() < 256 && self.token_bytes.get().is_none() {
+            let tokens = ids.iter().enumerate().map(|(at, &id)| self.token_at(id, at));
+            return Ok(tokens.collect::<Result<Vec<_>>>()?.concat());
         }
-        Ok(bytes)
+        self.token_bytes.get_or_init(|| TokenBytes::new(vocabulary)).decode(ids, vocabulary)
     }
 
     /// The bytes of one token; `position` is named in the error.
     pub fn token_at(&self, id: u32, position: usize) -> Result<&[u8]> {
-        let token = self.pieces.vocabulary.token(id);
-        if token.is_empty() {
-            let vocab_size = self.pieces.vocabulary.size();
-            return Err(Error::TokenId { id: id.into(), position, vocab_size });
-        }
-        Ok(token)
+        token_at(&self.pieces.vocabulary, id, position)
     }
 }
 

@@ -141,9 +141,9 @@ impl Pretokenizer {
     pub fn fill(&self, text: &str, from: usize, ends: &mut Ends) -> Result<()> {
         ends.count = 0;
         match &self.kind {
-            Kind::Gpt2(scan) => fill(scan, text.as_bytes(), from, ends),
+            Kind::Gpt2(scan) => window::fill(scan, text.as_bytes(), from, ends),
             Kind::Cl100k(scan) => window::fill(scan, text.as_bytes(), from, ends),
-            Kind::O200k(scan) => fill(scan, text.as_bytes(), from, ends),
+            Kind::O200k(scan) => window::fill(scan, text.as_bytes(), from, ends),
             Kind::Whole if from < text.len() => ends.push(text.len()),
             Kind::Whole => {}
             Kind::Custom(regex) => fill_by_regex(regex, text, from, ends)?,
@@ -227,14 +227,7 @@ fn compile(regex: &str) -> Result<Regex> {
     })
 }
 
-fn fill(scan: &impl Scan, text: &[u8], mut at: usize, ends: &mut Ends) {
-    while at < text.len() && !ends.is_full() {
-        at = scan.piece_end(text, at);
-        ends.push(at);
-    }
-}
-
-/// As [`fill`]; text that no match covers is a piece too, empty matches are not.
+/// Text that no match covers is a piece too, empty matches are not.
 fn fill_by_regex(regex: &Regex, text: &str, mut at: usize, ends: &mut Ends) -> Result<()> {
     let mut search = at;
     while at < text.len() && !ends.is_full() {

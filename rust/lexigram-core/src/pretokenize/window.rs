@@ -62,7 +62,7 @@ pub(super) trait Windowed: Scan {
     fn starts(&self, masks: &Masks, window: &[u8; WINDOW]) -> u64;
 }
 
-/// As [`super::fill`], by windows where that is possible.
+/// Appends the ends of the next pieces from `at` on, until `ends` is full.
 pub(super) fn fill(scan: &impl Windowed, text: &[u8], at: usize, ends: &mut Ends) {
     #[cfg(target_arch = "x86_64")]
     if avx2::available() {
@@ -135,7 +135,7 @@ pub(super) fn digit_groups(number: u64, digits: usize) -> u64 {
 }
 
 /// Of the apostrophes `marks`, where the pieces after contractions begin; and the first mark whose
-/// contraction lies partly beyond what is known, or `valid` if none does.
+/// contraction may reach the end of what is known, or `valid` if none does.
 #[inline(always)]
 pub(super) fn contractions(
     mut marks: u64,
@@ -146,7 +146,7 @@ pub(super) fn contractions(
     let mut ends = 0;
     while marks != 0 {
         let at = marks.trailing_zeros();
-        if at + 2 >= valid {
+        if at + 3 >= valid {
             return (ends, at);
         }
         let length = length(window, at as usize);
