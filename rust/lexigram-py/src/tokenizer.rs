@@ -13,12 +13,16 @@ use numpy::{IntoPyArray, PyArray1, PyArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use pyo3::types::{PyBytes, PyDict, PyList, PySet, PyString};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PySet, PyString};
 
 use crate::error::{Callback, attached, detached, to_python};
 
 /// Below this many bytes of text or tokens the work is shorter than giving up the GIL.
 const SHORT: usize = 2048;
+
+/// From so many ids on, a list is worth a table of integers.
+const LONG_LIST: usize = 1024;
 
 /// Training reads about this much text at a time.
 const BATCH_BYTES: usize = 16 << 20;
@@ -26,6 +30,9 @@ const BATCH_BYTES: usize = 16 << 20;
 #[pyclass(name = "Tokenizer", module = "lexigram._core", subclass, frozen)]
 pub struct PyTokenizer {
     core: Arc<Tokenizer>,
+    /// One integer object for each id, made when the first long list is asked for: a list of them
+    /// is filled several times as fast as one of new integers.
+    integers: Arc<PyOnceLock<Vec<Py<PyInt>>>>,
 }
 
 /// What is to be encoded, borrowed from Python.
@@ -146,6 +153,17 @@ fn token_ids(object: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
     if let Ok(array) = object.cast::<PyArray1<u16>>() {
         return Ok(array.try_readonly()?.as_array().iter().map(|&id| id.into()).collect());
     }
+    if let Ok(array) = object.cast::<PyArray1<i64>>() {
+        let ids = array.try_readonly()?.as_array().iter().map(|&id| u32::try_from(id)).collect();
+        if let Ok(ids) = ids {
+            return Ok(ids);
+        }
+    }
+    if let Ok(list) = object.cast::<PyList>()
+        && let Ok(ids) = list.iter().map(|item| item.extract::<u32>()).collect::<PyResult<Vec<_>>>()
+    {
+        return Ok(ids);
+    }
     let mut ids = Vec::with_capacity(object.len().unwrap_or(0));
     for (position, item) in object.try_iter()?.enumerate() {
         let item = item?;
@@ -210,9 +228,37 @@ impl PyTokenizer {
         })
     }
 
+    fn of(core: Tokenizer) -> Self {
+        Self { core: Arc::new(core), integers: Arc::default() }
+    }
+
+    /// A list of ids, which are ids of this tokenizer.
+    fn list<'py>(&self, py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyList>> {
+        if ids.len() < LONG_LIST && self.integers.get(py).is_none() {
+            return PyList::new(py, ids);
+        }
+        let size = self.core.vocabulary().size() as u32;
+        let make = || (0..size).map(|id| PyInt::new(py, id).unbind()).collect();
+        let integers = self.integers.get_or_init(py, make);
+        PyList::new(py, ids.iter().map(|&id| &integers[id as usize]))
+    }
+
+    /// Flat ids as one list a text.
+    fn lists<'py>(
+        &self,
+        py: Python<'py>,
+        (ids, offsets): &(Vec<u32>, Vec<usize>),
+    ) -> PyResult<Bound<'py, PyList>> {
+        let lists = PyList::empty(py);
+        for range in offsets.windows(2) {
+            lists.append(self.list(py, &ids[range[0]..range[1]])?)?;
+        }
+        Ok(lists)
+    }
+
     fn to_text<'py>(py: Python<'py>, bytes: &[u8], errors: &str) -> PyResult<Bound<'py, PyString>> {
-        if let Ok(text) = std::str::from_utf8(bytes) {
-            return Ok(PyString::new(py, text));
+        if let Ok(text) = PyString::from_bytes(py, bytes) {
+            return Ok(text);
         }
         Ok(PyBytes::new(py, bytes).call_method1("decode", ("utf-8", errors))?.cast_into()?)
     }
@@ -223,7 +269,8 @@ impl PyTokenizer {
     #[new]
     #[pyo3(signature = (tokenizer, /))]
     fn new(tokenizer: &Bound<'_, PyTokenizer>) -> Self {
-        Self { core: Arc::clone(&tokenizer.get().core) }
+        let PyTokenizer { core, integers } = tokenizer.get();
+        Self { core: Arc::clone(core), integers: Arc::clone(integers) }
     }
 
     /// The ids of a text, special tokens as in tiktoken.
@@ -236,7 +283,7 @@ impl PyTokenizer {
         disallowed_special: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let special = Special::new(&self.core, allowed_special, disallowed_special)?;
-        PyList::new(py, self.encode_input(py, text, &special)?)
+        self.list(py, &self.encode_input(py, text, &special)?)
     }
 
     /// The ids of a text in which special tokens are ordinary text.
@@ -245,7 +292,7 @@ impl PyTokenizer {
         py: Python<'py>,
         text: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyList>> {
-        PyList::new(py, self.encode_input(py, text, &Special::ordinary())?)
+        self.list(py, &self.encode_input(py, text, &Special::ordinary())?)
     }
 
     /// As `encode`, as a uint32 array.
@@ -272,7 +319,7 @@ impl PyTokenizer {
         disallowed_special: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let special = Special::new(&self.core, allowed_special, disallowed_special)?;
-        lists(py, &self.encode_inputs(py, text, &special, num_threads)?)
+        self.lists(py, &self.encode_inputs(py, text, &special, num_threads)?)
     }
 
     /// As `encode_batch`, special tokens being ordinary text.
@@ -283,7 +330,7 @@ impl PyTokenizer {
         text: &Bound<'py, PyAny>,
         num_threads: Option<usize>,
     ) -> PyResult<Bound<'py, PyList>> {
-        lists(py, &self.encode_inputs(py, text, &Special::ordinary(), num_threads)?)
+        self.lists(py, &self.encode_inputs(py, text, &Special::ordinary(), num_threads)?)
     }
 
     /// The ids of all texts end to end, and the offset of each.
@@ -323,7 +370,7 @@ impl PyTokenizer {
         };
         let lengths = ids.iter().map(|&id| self.core.vocabulary().token(id).len());
         let spans = PyList::new(py, character_spans(bytes, lengths))?;
-        Ok((PyList::new(py, ids)?, spans))
+        Ok((self.list(py, &ids)?, spans))
     }
 
     /// The id of a token given by its text or bytes, special ones included.
@@ -547,15 +594,6 @@ impl PyTokenizer {
     }
 }
 
-/// Flat ids as one list a text.
-fn lists<'py>(
-    py: Python<'py>,
-    (ids, offsets): &(Vec<u32>, Vec<usize>),
-) -> PyResult<Bound<'py, PyList>> {
-    let lists = offsets.windows(2).map(|range| PyList::new(py, &ids[range[0]..range[1]]));
-    PyList::new(py, lists.collect::<PyResult<Vec<_>>>()?)
-}
-
 /// Reads the content of a tokenizer.json; `source_name` is named in errors.
 #[pyfunction]
 fn tokenizer_from_json(
@@ -564,14 +602,14 @@ fn tokenizer_from_json(
     source_name: PathBuf,
 ) -> PyResult<PyTokenizer> {
     let core = detached(py, || json::parse(content, &source_name))?;
-    Ok(PyTokenizer { core: Arc::new(core) })
+    Ok(PyTokenizer::of(core))
 }
 
 /// Reads a tokenizer.json file.
 #[pyfunction]
 fn load_tokenizer_json(py: Python<'_>, path: PathBuf) -> PyResult<PyTokenizer> {
     let core = detached(py, || json::read(&path))?;
-    Ok(PyTokenizer { core: Arc::new(core) })
+    Ok(PyTokenizer::of(core))
 }
 
 /// Reads a .tiktoken file.
@@ -590,14 +628,14 @@ fn load_tiktoken(
     });
     let special = special.collect();
     let core = detached(py, || rank_file::read_tiktoken(&path, pattern.as_deref(), special))?;
-    Ok(PyTokenizer { core: Arc::new(core) })
+    Ok(PyTokenizer::of(core))
 }
 
 /// Reads GPT-2's encoder.json and vocab.bpe.
 #[pyfunction]
 fn load_gpt2(py: Python<'_>, encoder_json: PathBuf, vocab_bpe: PathBuf) -> PyResult<PyTokenizer> {
     let core = detached(py, || rank_file::read_gpt2(&encoder_json, &vocab_bpe))?;
-    Ok(PyTokenizer { core: Arc::new(core) })
+    Ok(PyTokenizer::of(core))
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -675,7 +713,7 @@ fn train_tokenizer(
     let words = detached(py, || Ok(counter.finish()))?;
     let trainer = &trainer;
     let core = detached(py, move || trainer.finish(&words, &progress))?;
-    Ok(PyTokenizer { core: Arc::new(core) })
+    Ok(PyTokenizer::of(core))
 }
 
 /// Trains on text files.
@@ -715,7 +753,7 @@ fn train_tokenizer_files(
         }
         trainer.finish(&counter.finish(), &progress)
     })?;
-    Ok(PyTokenizer { core: Arc::new(core) })
+    Ok(PyTokenizer::of(core))
 }
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {

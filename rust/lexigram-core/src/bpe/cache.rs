@@ -7,8 +7,16 @@
 //!
 //! Bound: the table begins small and doubles as it fills, up to [`MAX_BUCKETS`] buckets.
 
-/// 2^18 buckets of 64 bytes: 16 MiB.
-pub const MAX_BUCKETS: usize = 1 << 18;
+use bytemuck::{Pod, Zeroable};
+
+use self::memory::Zeroed;
+
+pub mod long;
+mod memory;
+mod prefetch;
+
+/// 2^17 buckets of 64 bytes: 8 MiB.
+pub const MAX_BUCKETS: usize = 1 << 17;
 
 /// 2^8 buckets: 16 KiB.
 const MIN_BUCKETS: usize = 1 << 8;
@@ -19,23 +27,56 @@ pub const MAX_WORD: usize = 15;
 /// The largest number of tokens of a word.
 pub const MAX_TOKENS: usize = 4;
 
+/// The key of every piece that is too long: no word has it, and it is never stored.
+pub const NO_KEY: u128 = u128::MAX;
+
+/// For each length, the bits of a key that are the word's bytes, and its length in the last byte.
+/// The last entry is for all longer ones.
+const KEEP: [(u128, u128); MAX_WORD + 2] = {
+    let mut keep = [(0, NO_KEY); MAX_WORD + 2];
+    let mut length = 0;
+    while length <= MAX_WORD {
+        keep[length] = ((1 << (8 * length)) - 1, (length as u128) << 120);
+        length += 1;
+    }
+    keep
+};
+
 const COUNT_SHIFT: u32 = 30;
 const ID_MASK: u32 = (1 << COUNT_SHIFT) - 1;
 
-#[derive(Debug, Clone, Copy)]
-#[repr(C, align(32))]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
 struct Entry {
     key: u128,
     /// Up to four tokens; the upper two bits of the first hold their number less one.
     tokens: [u32; MAX_TOKENS],
 }
 
-const FREE: Entry = Entry { key: 0, tokens: [0; MAX_TOKENS] };
+type Bucket = [Entry; 2];
+
+/// The key of the word `text[start..end]`; [`NO_KEY`] for one that is too long.
+#[inline(always)]
+pub fn key(text: &[u8], start: usize, end: usize) -> u128 {
+    let bytes = match text[start..].first_chunk::<16>() {
+        Some(bytes) => u128::from_le_bytes(*bytes),
+        None => bytes_near_end(&text[start..]),
+    };
+    let (mask, tag) = KEEP[(end - start).min(MAX_WORD + 1)];
+    bytes & mask | tag
+}
+
+#[cold]
+fn bytes_near_end(rest: &[u8]) -> u128 {
+    let mut bytes = [0; 16];
+    bytes[..rest.len()].copy_from_slice(rest);
+    u128::from_le_bytes(bytes)
+}
 
 /// A bounded map from words to tokens.
 #[derive(Debug)]
 pub struct WordCache {
-    buckets: Vec<[Entry; 2]>,
+    buckets: Zeroed<Bucket>,
     max_buckets: usize,
     /// How many words may still come before the table doubles.
     room: usize,
@@ -52,51 +93,74 @@ impl WordCache {
     pub fn new(max_buckets: usize) -> Self {
         assert!(max_buckets.is_power_of_two(), "a hash selects a bucket by its bits");
         let buckets = max_buckets.min(MIN_BUCKETS);
-        Self { buckets: vec![[FREE; 2]; buckets], max_buckets, room: buckets }
+        Self { buckets: Zeroed::new(buckets), max_buckets, room: buckets }
     }
 
-    /// The key of the word `text[start..end]`, or `None` for one too long.
-    #[inline]
-    pub fn key(text: &[u8], start: usize, end: usize) -> Option<u128> {
-        let length = end - start;
-        if length > MAX_WORD {
+    /// The table, with room for `words` more words where the bound allows.
+    pub fn table(&mut self, words: usize) -> Table<'_> {
+        while self.room < words && self.buckets.as_slice().len() < self.max_buckets {
+            self.grow();
+        }
+        let buckets = self.buckets.as_mut_slice();
+        Table { mask: buckets.len() - 1, buckets, room: &mut self.room }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let size = self.buckets.as_slice().len() * 2;
+        let old = std::mem::replace(&mut self.buckets, Zeroed::new(size));
+        let mut room = size * 3 / 2;
+        let buckets = self.buckets.as_mut_slice();
+        let mut table = Table { mask: size - 1, buckets, room: &mut room };
+        for [newer, older] in old.as_slice() {
+            for entry in [older, newer].into_iter().filter(|entry| entry.key != 0) {
+                table.put(*entry);
+            }
+        }
+        self.room = room;
+    }
+}
+
+/// A [`WordCache`] in use. It does not grow while it is.
+pub struct Table<'c> {
+    buckets: &'c mut [Bucket],
+    mask: usize,
+    room: &'c mut usize,
+}
+
+impl Table<'_> {
+    /// Where a word is looked for; begins to load that place.
+    #[inline(always)]
+    pub fn expect(&self, key: u128) -> u32 {
+        let bucket = self.bucket(key);
+        prefetch::prefetch(&self.buckets[bucket]);
+        bucket as u32
+    }
+
+    /// The tokens of a word at the place that [`Table::expect`] gave: four of which the first so
+    /// many count.
+    #[inline(always)]
+    pub fn get(&self, key: u128, place: u32) -> Option<([u32; MAX_TOKENS], usize)> {
+        let [newer, older] = &self.buckets[place as usize & self.mask];
+        let entry = if newer.key == key { newer } else { older };
+        if entry.key != key {
             return None;
         }
-        let bytes: [u8; 16] = match text.get(start..start + 16) {
-            Some(bytes) => bytes.try_into().ok()?,
-            None => {
-                let mut bytes = [0; 16];
-                bytes[..length].copy_from_slice(&text[start..end]);
-                bytes
-            }
-        };
-        let mask = (1u128 << (8 * length)) - 1;
-        Some(u128::from_le_bytes(bytes) & mask | (length as u128) << 120)
-    }
-
-    /// The tokens of a word: four of which the first so many count.
-    #[inline]
-    pub fn get(&self, key: u128) -> Option<([u32; MAX_TOKENS], usize)> {
-        let bucket = &self.buckets[self.bucket(key)];
-        let entry = bucket.iter().find(|entry| entry.key == key)?;
         let [first, second, third, fourth] = entry.tokens;
         let count = (first >> COUNT_SHIFT) as usize + 1;
         Some(([first & ID_MASK, second, third, fourth], count))
     }
 
-    /// Remembers the tokens of a word unless there are too many.
-    pub fn insert(&mut self, key: u128, tokens: &[u32]) {
-        if tokens.is_empty() || tokens.len() > MAX_TOKENS {
-            return;
+    /// Remembers the tokens of a word, and returns true, unless it or they are too long.
+    pub fn insert(&mut self, key: u128, tokens: &[u32]) -> bool {
+        if key == NO_KEY || tokens.is_empty() || tokens.len() > MAX_TOKENS {
+            return false;
         }
         let mut entry = Entry { key, tokens: [0; MAX_TOKENS] };
         entry.tokens[..tokens.len()].copy_from_slice(tokens);
         entry.tokens[0] |= (tokens.len() as u32 - 1) << COUNT_SHIFT;
-        if self.room == 0 && self.buckets.len() < self.max_buckets {
-            self.grow();
-        }
-        self.room = self.room.saturating_sub(1);
         self.put(entry);
+        true
     }
 
     fn put(&mut self, entry: Entry) {
@@ -104,27 +168,15 @@ impl WordCache {
         let [newer, older] = &mut self.buckets[bucket];
         *older = *newer;
         *newer = entry;
+        *self.room = self.room.saturating_sub(1);
     }
 
-    #[cold]
-    fn grow(&mut self) {
-        let size = self.buckets.len() * 2;
-        let old = std::mem::replace(&mut self.buckets, vec![[FREE; 2]; size]);
-        self.room = size / 2;
-        for [newer, older] in old {
-            for entry in [older, newer].into_iter().filter(|entry| entry.key != 0) {
-                self.put(entry);
-            }
-        }
-    }
-
-    #[inline]
+    #[inline(always)]
     fn bucket(&self, key: u128) -> usize {
         // A 64 by 64 bit product folded onto itself mixes all bits of the key into the low ones.
-        let (low, high) = (key as u64, (key >> 64) as u64);
         let product =
-            u128::from(low ^ 0x9e37_79b9_7f4a_7c15) * u128::from(high ^ 0xd1b5_4a32_d192_ed03);
-        ((product >> 64) as u64 ^ product as u64) as usize & (self.buckets.len() - 1)
+            u128::from(key as u64) * u128::from((key >> 64) as u64 ^ 0xd1b5_4a32_d192_ed03);
+        ((product >> 64) as u64 ^ product as u64) as usize & self.mask
     }
 }
 
@@ -145,14 +197,17 @@ mod tests {
         ) {
             let mut cache = WordCache::new(512);
             let mut all: HashMap<&String, Vec<u32>> = HashMap::new();
-            for (word, tokens) in &words {
-                let key = WordCache::key(word.as_bytes(), 0, word.len()).unwrap();
-                if let Some((tokens, count)) = cache.get(key) {
-                    prop_assert_eq!(&tokens[..count], &all[word][..]);
-                } else {
-                    all.insert(word, tokens.clone());
-                    cache.insert(key, tokens);
-                    prop_assert_eq!(cache.get(key).is_some(), tokens.len() <= MAX_TOKENS);
+            for batch in words.chunks(100) {
+                let mut table = cache.table(batch.len());
+                for (word, tokens) in batch {
+                    let key = key(word.as_bytes(), 0, word.len());
+                    if let Some((tokens, count)) = table.get(key, table.expect(key)) {
+                        prop_assert_eq!(&tokens[..count], &all[word][..]);
+                    } else {
+                        all.insert(word, tokens.clone());
+                        prop_assert_eq!(table.insert(key, tokens), tokens.len() <= MAX_TOKENS);
+                        prop_assert_eq!(table.get(key, table.expect(key)).is_some(), tokens.len() <= MAX_TOKENS);
+                    }
                 }
             }
         }
@@ -160,15 +215,17 @@ mod tests {
         #[test]
         fn a_key_depends_on_the_word_alone(before in "[a-z]{0,20}", word in "[a-z]{1,15}", after in "[a-z]{0,20}") {
             let text = format!("{before}{word}{after}");
-            let alone = WordCache::key(word.as_bytes(), 0, word.len());
-            prop_assert_eq!(alone, WordCache::key(text.as_bytes(), before.len(), before.len() + word.len()));
+            let alone = key(word.as_bytes(), 0, word.len());
+            prop_assert_eq!(alone, key(text.as_bytes(), before.len(), before.len() + word.len()));
         }
     }
 
     #[test]
     fn long_words_have_no_key() {
-        assert_eq!(WordCache::key(&[b'a'; 16], 0, 16), None);
-        assert!(WordCache::key(&[b'a'; 15], 0, 15).is_some());
-        assert_ne!(WordCache::key(b"a\0", 0, 1), WordCache::key(b"a\0", 0, 2));
+        assert_eq!(key(&[b'a'; 16], 0, 16), NO_KEY);
+        assert_eq!(key(&[b'a'; 40], 0, 16), NO_KEY);
+        assert_ne!(key(&[b'a'; 15], 0, 15), NO_KEY);
+        assert_ne!(key(b"a\0", 0, 1), key(b"a\0", 0, 2));
+        assert!(!WordCache::default().table(1).insert(NO_KEY, &[1]));
     }
 }

@@ -18,11 +18,14 @@
 //! what [`Merges::from_ranks`] finds.
 
 use super::naive;
-use super::vocabulary::{NO_TOKEN, Vocabulary};
+use super::vocabulary::Vocabulary;
 use crate::{Error, Result};
 
 /// A rank that no merge has.
 pub const NO_RANK: u32 = u32::MAX;
+
+/// What [`Merges::packed`] returns for no merge: greater than every merge.
+pub const NO_MERGE: u64 = u64::MAX;
 
 /// One merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub struct Merges {
     /// `(left << 32 | right, rank << 32 | token)`; free slots have the key `FREE`.
     slots: Vec<(u64, u64)>,
     shift: u32,
+    /// The packed merge of each two bytes.
+    bytes: Vec<u64>,
 }
 
 const FREE: u64 = u64::MAX;
@@ -55,11 +60,13 @@ impl PartialEq for Merges {
 impl Eq for Merges {}
 
 impl Merges {
-    /// From merges in the order of their ranks; fails when a pair occurs twice.
-    pub fn new(merges: Vec<Merge>) -> Result<Self> {
+    /// From merges in the order of their ranks, between tokens of which `byte_ids` are the bytes;
+    /// fails when a pair occurs twice.
+    pub fn new(merges: Vec<Merge>, byte_ids: &[u32; 256]) -> Result<Self> {
         let size = (merges.len() * 2).next_power_of_two().max(2);
         let shift = 64 - size.trailing_zeros();
-        let mut table = Self { merges: Vec::new(), slots: vec![(FREE, 0); size], shift };
+        let slots = vec![(FREE, NO_MERGE); size];
+        let mut table = Self { merges: Vec::new(), slots, shift, bytes: Vec::new() };
         for (rank, merge) in merges.iter().enumerate() {
             let pair = pair(merge.left, merge.right);
             let slot = table.slot(pair);
@@ -70,11 +77,13 @@ impl Merges {
             table.slots[slot] = (pair, (rank as u64) << 32 | u64::from(merge.token));
         }
         table.merges = merges;
+        let pairs = (0..1 << 16).map(|pair| (byte_ids[pair >> 8], byte_ids[pair & 255]));
+        table.bytes = pairs.map(|(left, right)| table.packed(left, right)).collect();
         Ok(table)
     }
 
     /// The merges that a rank file stands for, where ids are ranks.
-    pub fn from_ranks(vocabulary: &Vocabulary) -> Result<Self> {
+    pub fn from_ranks(vocabulary: &Vocabulary, byte_ids: &[u32; 256]) -> Result<Self> {
         let mut merges = Vec::new();
         for (id, token) in vocabulary.iter() {
             if token.len() < 2 || vocabulary.id(token) != Some(id) {
@@ -84,7 +93,7 @@ impl Merges {
                 merges.push(Merge { left, right, token: id });
             }
         }
-        Self::new(merges)
+        Self::new(merges, byte_ids)
     }
 
     /// The merges in the order of their ranks.
@@ -95,9 +104,20 @@ impl Merges {
     /// The rank of a pair and the token that it becomes; `(NO_RANK, NO_TOKEN)` for no merge.
     #[inline]
     pub fn get(&self, left: u32, right: u32) -> (u32, u32) {
-        let pair = pair(left, right);
-        let (key, value) = self.slots[self.slot(pair)];
-        if key == pair { ((value >> 32) as u32, value as u32) } else { (NO_RANK, NO_TOKEN) }
+        let merge = self.packed(left, right);
+        ((merge >> 32) as u32, merge as u32)
+    }
+
+    /// The merge of a pair as one number, rank above token; [`NO_MERGE`] for none.
+    #[inline]
+    pub fn packed(&self, left: u32, right: u32) -> u64 {
+        self.slots[self.slot(pair(left, right))].1
+    }
+
+    /// As [`Merges::packed`], of two bytes.
+    #[inline]
+    pub fn of_bytes(&self, left: u8, right: u8) -> u64 {
+        self.bytes[usize::from(left) << 8 | usize::from(right)]
     }
 
     #[inline]

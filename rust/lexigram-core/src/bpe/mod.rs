@@ -9,8 +9,10 @@ pub mod alphabet;
 mod batch;
 mod cache;
 pub mod count;
+mod decode;
 mod encode;
 pub mod json;
+mod linear;
 pub mod merges;
 pub mod naive;
 mod offsets;
@@ -20,6 +22,7 @@ pub mod stream;
 mod tests;
 mod tokenizer;
 pub mod train;
+mod trie;
 mod vocabulary;
 
 pub use added::AddedToken;

@@ -62,7 +62,7 @@ pub fn write_tiktoken(tokenizer: &Tokenizer) -> Result<Vec<u8>> {
     }
     let vocabulary = tokenizer.vocabulary();
     let ordinary = || vocabulary.iter().filter(|(id, token)| vocabulary.id(token) == Some(*id));
-    if Merges::from_ranks(vocabulary)? != *tokenizer.merges() {
+    if Merges::from_ranks(vocabulary, tokenizer.byte_ids())? != *tokenizer.merges() {
         return refuse("its merges do not follow from the order of its ids");
     }
     if !tokenizer.whole_pieces() && tokenizer.merges().as_slice().len() + 256 != ordinary().count()

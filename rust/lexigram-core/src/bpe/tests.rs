@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::encode::{PieceEncoder, Scratch};
+use super::linear::{Linear, Search};
 use super::merges::Merges;
 use super::stream::{OnError, TextReader};
 use super::train::{TrainOptions, Trainer};
@@ -72,8 +73,8 @@ fn random_encoder(choices: &[(usize, usize)], shuffle: u64) -> PieceEncoder {
     let entries = tokens.iter().enumerate().map(|(id, token)| (id as u32, &token[..], true));
     let vocabulary = Vocabulary::new(entries).unwrap();
     let byte_ids = vocabulary.byte_ids().unwrap();
-    let merges = Merges::new(merges).unwrap();
-    PieceEncoder { vocabulary, merges, byte_ids, whole_pieces: false }
+    let merges = Merges::new(merges, &byte_ids).unwrap();
+    PieceEncoder::new(vocabulary, merges, byte_ids, false)
 }
 
 proptest! {
@@ -92,6 +93,31 @@ proptest! {
             encoder.encode(word.as_bytes(), &mut scratch, &mut fast);
             let slow = naive::encode(word.as_bytes(), &encoder.byte_ids, &encoder.merges);
             prop_assert_eq!(fast, slow, "{:?}", word);
+        }
+    }
+
+    #[test]
+    fn pieces_in_linear_time(
+        choices in prop::collection::vec((0..40usize, 0..40usize), 0..40),
+        shuffle in any::<u64>(),
+        words in prop::collection::vec(word(), 1..6),
+    ) {
+        // Shuffled ranks are mostly not ordered; these are.
+        let ordered = random_encoder(&choices, shuffle - shuffle % 3);
+        let any = random_encoder(&choices, shuffle >> 8);
+        let tables = |encoder: &PieceEncoder| {
+            Linear::new(&encoder.vocabulary, &encoder.byte_ids, &encoder.merges)
+        };
+        prop_assert!(tables(&ordered).is_some());
+        for encoder in [&ordered, &any] {
+            let Some(linear) = tables(encoder) else { continue };
+            let mut search = Search::default();
+            for word in words.iter().filter(|word| !word.is_empty()) {
+                let mut fast = Vec::new();
+                linear.encode(word.as_bytes(), &encoder.merges, &mut search, &mut fast);
+                let slow = naive::encode(word.as_bytes(), &encoder.byte_ids, &encoder.merges);
+                prop_assert_eq!(fast, slow, "{:?}", word);
+            }
         }
     }
 

@@ -3,17 +3,19 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use unicode_normalization::UnicodeNormalization;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::added::{AddedToken, Finder};
-use super::cache::WordCache;
+use super::cache::long::PieceCache;
+use super::cache::{self, MAX_TOKENS, Table, WordCache};
+use super::decode::{TokenBytes, token_at};
 use super::encode::{PieceEncoder, Scratch};
 use super::merges::{Merge, Merges};
 use super::vocabulary::{NO_TOKEN, Vocabulary};
-use crate::pretokenize::{BATCH, Ends, Pretokenizer};
+use crate::pretokenize::{Ends, MAX_PIECES, Pretokenizer};
 use crate::{Error, Result};
 
 /// A Unicode normalization form that is applied to text before it is cut into pieces.
@@ -113,17 +115,38 @@ pub struct Tokenizer {
     all: Finder,
     /// The tokens found after normalization.
     normalized: Finder,
+    token_bytes: OnceLock<TokenBytes>,
     /// Memory of past calls, at most one for each call that ran at the same time.
-    workspaces: Mutex<Vec<Workspace>>,
+    #[allow(clippy::vec_box)] // moved in and out at each call
+    workspaces: Mutex<Vec<Box<Workspace>>>,
 }
 
 /// What a call works in.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Workspace {
-    cache: WordCache,
+    words: WordCache,
+    long: PieceCache,
     scratch: Scratch,
     ends: Ends,
-    word: Vec<u32>,
+    /// Keys of the pieces of one batch, and where the table of words has them.
+    keys: [u128; MAX_PIECES],
+    places: [u32; MAX_PIECES],
+    /// Tokens of the pieces of one batch that are not yet in the output.
+    flat: [u32; MAX_TOKENS * (MAX_PIECES + 1)],
+}
+
+impl Default for Workspace {
+    fn default() -> Self {
+        Self {
+            words: WordCache::default(),
+            long: PieceCache::default(),
+            scratch: Scratch::default(),
+            ends: Ends::default(),
+            keys: [0; MAX_PIECES],
+            places: [0; MAX_PIECES],
+            flat: [0; MAX_TOKENS * (MAX_PIECES + 1)],
+        }
+    }
 }
 
 impl Tokenizer {
@@ -150,9 +173,9 @@ impl Tokenizer {
         let merges = match merges {
             Some(merges) => {
                 check_merges(&merges, &vocabulary)?;
-                Merges::new(merges)?
+                Merges::new(merges, &byte_ids)?
             }
-            None => Merges::from_ranks(&vocabulary)?,
+            None => Merges::from_ranks(&vocabulary, &byte_ids)?,
         };
         let mut special_ids = HashMap::new();
         for token in &added {
@@ -164,7 +187,7 @@ impl Tokenizer {
         special_ids.retain(|text, _| added.iter().any(|t| t.special && t.text == *text));
         let raw = |token: &&AddedToken| token.special || !token.normalized;
         Ok(Self {
-            pieces: PieceEncoder { vocabulary, merges, byte_ids, whole_pieces },
+            pieces: PieceEncoder::new(vocabulary, merges, byte_ids, whole_pieces),
             pretokenizer: Pretokenizer::new(pattern.as_deref())?,
             special: Finder::new(added.iter().filter(|t| t.special))?,
             always: Finder::new(added.iter().filter(raw).filter(|t| !t.special))?,
@@ -174,6 +197,7 @@ impl Tokenizer {
             added,
             normalization,
             post_processor,
+            token_bytes: OnceLock::new(),
             workspaces: Mutex::default(),
         })
     }
@@ -422,48 +446,78 @@ impl Tokenizer {
     ) -> Result<usize> {
         let text = &text[range];
         let bytes = text.as_bytes();
-        let Workspace { cache, scratch, ends, word } = work;
-        ends.reserve(BATCH + 1);
+        let Workspace { words, long, scratch, ends, keys, places, flat } = work;
         let (mut start, mut last) = (0, out.len());
         while start < text.len() {
             self.pretokenizer.fill(text, start, ends)?;
-            for &end in ends.iter() {
-                last = out.len();
-                match WordCache::key(bytes, start, end) {
-                    Some(key) => match cache.get(key) {
-                        Some((tokens, count)) => out.extend_from_slice(&tokens[..count]),
-                        None => {
-                            word.clear();
-                            self.pieces.encode(&bytes[start..end], scratch, word);
-                            cache.insert(key, word);
-                            out.extend_from_slice(word);
-                        }
-                    },
-                    None => self.pieces.encode(&bytes[start..end], scratch, out),
+            let ends = ends.as_slice();
+            let mut table = words.table(ends.len());
+            // All words of the batch are asked for before the first is needed.
+            let mut from = start;
+            for ((&end, key), place) in ends.iter().zip(keys.iter_mut()).zip(places.iter_mut()) {
+                *key = cache::key(bytes, from, end);
+                *place = table.expect(*key);
+                from = end;
+            }
+            let mut filled = 0;
+            for ((&end, &key), &place) in ends.iter().zip(keys.iter()).zip(places.iter()) {
+                if let Some((tokens, count)) = table.get(key, place) {
+                    last = filled;
+                    // Four tokens are written, so many count: cheaper than copying just those.
+                    flat[filled..filled + MAX_TOKENS].copy_from_slice(&tokens);
+                    filled += count;
+                } else {
+                    out.extend_from_slice(&flat[..filled]);
+                    filled = 0;
+                    let before = out.len();
+                    self.encode_rare(&bytes[start..end], key, &mut table, long, scratch, out);
+                    last = before;
                 }
                 start = end;
+            }
+            if filled > 0 {
+                last += out.len();
+                out.extend_from_slice(&flat[..filled]);
             }
         }
         Ok(last)
     }
 
+    /// A piece that the table of words does not have: longer than a word, or new.
+    #[cold]
+    fn encode_rare(
+        &self,
+        piece: &[u8],
+        key: u128,
+        table: &mut Table<'_>,
+        long: &mut PieceCache,
+        scratch: &mut Scratch,
+        out: &mut Vec<u32>,
+    ) {
+        if let Some(tokens) = long.get(piece) {
+            return out.extend_from_slice(tokens);
+        }
+        let before = out.len();
+        self.pieces.encode(piece, scratch, out);
+        if !table.insert(key, &out[before..]) {
+            long.insert(piece, &out[before..]);
+        }
+    }
+
     /// The bytes of the tokens, joined.
     pub fn decode(&self, ids: &[u32]) -> Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(ids.len() * 5);
-        for (position, &id) in ids.iter().enumerate() {
-            bytes.extend_from_slice(self.token_at(id, position)?);
+        let vocabulary = &self.pieces.vocabulary;
+        // For a few tokens the table is not worth building.
+        if ids.len() < 256 && self.token_bytes.get().is_none() {
+            let tokens = ids.iter().enumerate().map(|(at, &id)| self.token_at(id, at));
+            return Ok(tokens.collect::<Result<Vec<_>>>()?.concat());
         }
-        Ok(bytes)
+        self.token_bytes.get_or_init(|| TokenBytes::new(vocabulary)).decode(ids, vocabulary)
     }
 
     /// The bytes of one token; `position` is named in the error.
     pub fn token_at(&self, id: u32, position: usize) -> Result<&[u8]> {
-        let token = self.pieces.vocabulary.token(id);
-        if token.is_empty() {
-            let vocab_size = self.pieces.vocabulary.size();
-            return Err(Error::TokenId { id: id.into(), position, vocab_size });
-        }
-        Ok(token)
+        token_at(&self.pieces.vocabulary, id, position)
     }
 }
 

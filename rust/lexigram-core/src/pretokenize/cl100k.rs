@@ -5,6 +5,9 @@ use super::Scan;
 use super::class::{
     LETTER, NEWLINE, NOT_SYMBOL, NUMBER, SPACE, at, blank_end, contraction, run, run_without,
 };
+use super::window::{
+    Masks, WINDOW, Windowed, after, before, certain, contractions, decided, digit_groups,
+};
 
 /// The scanner of cl100k and of its relatives that group digits otherwise.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +52,66 @@ impl Scan for Cl100k {
             _ => blank_end(text, from, true),
         }
     }
+}
+
+impl Windowed for Cl100k {
+    #[inline(always)]
+    fn starts(&self, masks: &Masks, window: &[u8; WINDOW]) -> u64 {
+        if self.joins_end || masks.valid < 2 {
+            return 0;
+        }
+        let Masks { number, space, newline, blank, valid, .. } = *masks;
+        let letter = masks.upper | masks.lower;
+        let symbol = masks.known() & !(letter | number | space);
+        // A lone symbol, no space before it, is the first character of a word.
+        let symbol_start = symbol & !after(symbol) & !after(blank);
+        let prefix = symbol_start & before(letter);
+        let (after_contraction, certain_to) =
+            contractions(prefix & masks.apostrophe, window, valid, contraction);
+        // Line breaks that close a run of symbols: adding at the start of their run clears it.
+        let closing = newline & !newline.wrapping_add(newline & after(symbol));
+        let space = space & !closing;
+        let indent = space & !newline;
+        let letter_start = letter & !after(letter) & !after(indent) & !after(prefix);
+        let space_start = space & !after(space);
+        let last_space = indent & !before(space) & !before(closing);
+        let after_lines = indent & after(newline) & !indents_before_newline(indent, newline);
+        let starts = letter_start
+            | digit_groups(number, self.digits)
+            | symbol_start
+            | space_start
+            | last_space
+            | after_lines
+            | after_contraction;
+        certain(starts, decided(masks.space, valid).min(certain_to))
+    }
+}
+
+/// The bits of `indent` right after a line break whose run ends at another line break.
+#[inline(always)]
+pub(super) fn indents_before_newline(indent: u64, newline: u64) -> u64 {
+    let mut first = indent & after(newline);
+    // Adding at the start of a run carries to the bit after its end.
+    if indent.wrapping_add(first) & !indent & newline == 0 {
+        return 0;
+    }
+    let mut found = 0;
+    while first != 0 {
+        let bit = first & first.wrapping_neg();
+        if run_ends_at(indent, bit, newline) {
+            found |= bit;
+        }
+        first &= first - 1;
+    }
+    found
+}
+
+/// Whether the run of `indent` from `bit` ends at a bit of `newline`.
+#[inline(always)]
+fn run_ends_at(indent: u64, bit: u64, newline: u64) -> bool {
+    let from = bit.trailing_zeros();
+    let length = (!(indent >> from)).trailing_zeros();
+    from + length < 64 && newline >> (from + length) & 1 != 0
 }
 
 /// The end of `[^\s\p{L}\p{N}]*[\r\n]*`.

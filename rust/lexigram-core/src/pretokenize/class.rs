@@ -46,12 +46,18 @@ const ASCII: [u8; 128] = {
     table
 };
 
+/// The flags of an ASCII character.
+#[inline(always)]
+pub fn of_ascii(byte: u8) -> u8 {
+    ASCII[byte as usize & 127]
+}
+
 /// Flags and length in bytes of the character at `at`, or `None` at the end.
 #[inline(always)]
 pub fn at(text: &[u8], at: usize) -> Option<(u8, usize)> {
     let first = *text.get(at)?;
     if first < 128 {
-        return Some((ASCII[first as usize], 1));
+        return Some((of_ascii(first), 1));
     }
     Some(wide(text, at, first))
 }

@@ -24,6 +24,7 @@ mod o200k;
 pub mod patterns;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::ops::Range;
 
@@ -31,11 +32,56 @@ use fancy_regex::Regex;
 
 use crate::{Error, Result};
 
-/// How many pieces [`Pretokenizer::fill`] finds at most in one call.
-pub const BATCH: usize = 256;
+/// When so many pieces are found, [`Pretokenizer::fill`] returns.
+const BATCH: usize = 64;
+
+/// How many pieces [`Pretokenizer::fill`] finds at most: a window may go beyond the batch.
+pub const MAX_PIECES: usize = BATCH + window::WINDOW;
 
 /// Ends of successive pieces, as byte offsets into the text.
-pub type Ends = Vec<usize>;
+#[derive(Debug, Clone)]
+pub struct Ends {
+    ends: [usize; MAX_PIECES],
+    count: usize,
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self { ends: [0; MAX_PIECES], count: 0 }
+    }
+}
+
+impl Ends {
+    /// The ends found.
+    pub fn as_slice(&self) -> &[usize] {
+        &self.ends[..self.count]
+    }
+
+    fn push(&mut self, end: usize) {
+        self.ends[self.count] = end;
+        self.count += 1;
+    }
+
+    /// Appends an end at `base` plus the place of each bit, in order.
+    #[inline(always)]
+    fn push_all(&mut self, base: usize, mut bits: u64) {
+        let count = bits.count_ones() as usize;
+        let free = &mut self.ends[self.count..self.count + count.next_multiple_of(4)];
+        // Four at a time, some of them beyond the last: cheaper than asking after each.
+        for four in free.chunks_exact_mut(4) {
+            for end in four {
+                *end = base + bits.trailing_zeros() as usize;
+                bits &= bits.wrapping_sub(1);
+            }
+        }
+        self.count += count;
+    }
+
+    /// Whether no more than a window's ends may follow.
+    fn is_full(&self) -> bool {
+        self.count >= BATCH
+    }
+}
 
 /// Finds the piece that begins at a given byte.
 pub(crate) trait Scan {
@@ -90,14 +136,14 @@ impl Pretokenizer {
     }
 
     /// Replaces the content of `ends` by the ends of the next pieces from `from` on, at most
-    /// [`BATCH`] and at least one where text is left. Only a custom expression can fail, when it
+    /// [`MAX_PIECES`] and at least one where text is left. Only a custom expression can fail, when it
     /// backtracks beyond its limit.
     pub fn fill(&self, text: &str, from: usize, ends: &mut Ends) -> Result<()> {
-        ends.clear();
+        ends.count = 0;
         match &self.kind {
-            Kind::Gpt2(scan) => fill(scan, text.as_bytes(), from, ends),
-            Kind::Cl100k(scan) => fill(scan, text.as_bytes(), from, ends),
-            Kind::O200k(scan) => fill(scan, text.as_bytes(), from, ends),
+            Kind::Gpt2(scan) => window::fill(scan, text.as_bytes(), from, ends),
+            Kind::Cl100k(scan) => window::fill(scan, text.as_bytes(), from, ends),
+            Kind::O200k(scan) => window::fill(scan, text.as_bytes(), from, ends),
             Kind::Whole if from < text.len() => ends.push(text.len()),
             Kind::Whole => {}
             Kind::Custom(regex) => fill_by_regex(regex, text, from, ends)?,
@@ -111,11 +157,11 @@ impl Pretokenizer {
         text: &str,
         mut take: impl FnMut(Range<usize>) -> Result<()>,
     ) -> Result<()> {
-        let mut ends = Ends::with_capacity(BATCH + 1);
+        let mut ends = Ends::default();
         let mut start = 0;
         while start < text.len() {
             self.fill(text, start, &mut ends)?;
-            for &end in &ends {
+            for &end in ends.as_slice() {
                 take(start..end)?;
                 start = end;
             }
@@ -181,17 +227,10 @@ fn compile(regex: &str) -> Result<Regex> {
     })
 }
 
-fn fill(scan: &impl Scan, text: &[u8], mut at: usize, ends: &mut Ends) {
-    while at < text.len() && ends.len() < BATCH {
-        at = scan.piece_end(text, at);
-        ends.push(at);
-    }
-}
-
-/// As [`fill`]; text that no match covers is a piece too, empty matches are not.
+/// Text that no match covers is a piece too, empty matches are not.
 fn fill_by_regex(regex: &Regex, text: &str, mut at: usize, ends: &mut Ends) -> Result<()> {
     let mut search = at;
-    while at < text.len() && ends.len() < BATCH {
+    while at < text.len() && !ends.is_full() {
         let found = if search > text.len() { None } else { find(regex, text, search)? };
         let Some(found) = found else {
             ends.push(text.len());

@@ -18,10 +18,14 @@
 //! a mark in front.
 
 use super::Scan;
-use super::cl100k::number_end;
+use super::cl100k::{indents_before_newline, number_end};
 use super::class::{
     CASELESS, LETTER, LOWER, MARK, NEWLINE, NOT_SYMBOL, NUMBER, SPACE, UPPER, at, blank_end,
     contraction, run, run_without,
+};
+
+use super::window::{
+    Masks, WINDOW, Windowed, after, before, certain, contractions, decided, digit_groups,
 };
 
 const U: u8 = UPPER | CASELESS | MARK;
@@ -53,6 +57,59 @@ impl Scan for O200k {
             _ => blank_end(text, from, true),
         }
     }
+}
+
+impl Windowed for O200k {
+    #[inline(always)]
+    fn starts(&self, masks: &Masks, window: &[u8; WINDOW]) -> u64 {
+        let Masks { upper, lower, number, space, newline, blank, slash, valid, .. } = *masks;
+        if valid < 2 {
+            return 0;
+        }
+        let letter = upper | lower;
+        let symbol = masks.known() & !(letter | number | space);
+        // Contractions belong to the word before; what follows them begins a piece.
+        let marks = masks.apostrophe & after(letter) & before(letter);
+        let (after_contraction, certain_to) = contractions(marks, window, valid, contraction);
+        let contracted = marks & (after_contraction >> 2 | after_contraction >> 3);
+        // A lone symbol, no space before it, is the first character of a word.
+        let symbol_start = symbol & !after(symbol) & !after(blank) & !contracted;
+        let prefix = symbol_start & before(letter);
+        // Line breaks that close a run of symbols: adding at the start of their run clears it.
+        let closing = newline & !newline.wrapping_add(newline & after(symbol));
+        let open = space & !closing;
+        let indent = open & !newline;
+        let letter_start =
+            letter & !after(letter) & !after(indent) & !after(prefix) & !after(contracted);
+        let hump = upper & after(lower) & !contracted_letters(contracted, after_contraction);
+        let space_start = open & !after(open);
+        let last_space = indent & !before(space);
+        let after_lines = indent & after(newline) & !indents_before_newline(indent, newline);
+        let starts = letter_start
+            | hump
+            | digit_groups(number, 3)
+            | symbol_start
+            | space_start
+            | last_space
+            | after_lines
+            | after_contraction;
+        // A slash after such a line break closes the run as well: rare, and left to the scanner.
+        let strange = slash & after(closing);
+        let known_to = if strange == 0 { valid } else { strange.trailing_zeros() - 1 };
+        // An apostrophe at the end may go on as a contraction.
+        let last = masks.apostrophe & after(letter) & (7 << (valid.max(3) - 3));
+        let known_to = if last == 0 { known_to } else { known_to.min(last.trailing_zeros() - 1) };
+        // One right after a contraction begins a piece, whatever follows.
+        let second = marks & after_contraction;
+        let known_to = if second == 0 { known_to } else { known_to.min(second.trailing_zeros()) };
+        certain(starts, decided(space, valid).min(certain_to.saturating_sub(1)).min(known_to))
+    }
+}
+
+/// The second letters of contractions of three bytes, which end before the bits of `ends`.
+#[inline(always)]
+fn contracted_letters(contracted: u64, ends: u64) -> u64 {
+    contracted << 2 & before(ends)
 }
 
 /// What the first two branches match at `from`, without `C?`.

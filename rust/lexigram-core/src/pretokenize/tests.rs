@@ -7,7 +7,7 @@ use fancy_regex::Regex;
 use proptest::prelude::*;
 
 use super::class::{self, CASELESS, LOWER, MARK, NEWLINE, NUMBER, SPACE, UPPER};
-use super::{Pretokenizer, compile, fill_by_regex, patterns};
+use super::{Ends, Pretokenizer, compile, fill_by_regex, patterns, window};
 
 const PATTERNS: [&str; 6] = [
     patterns::GPT2,
@@ -114,11 +114,11 @@ fn write_class_tables() {
 }
 
 fn by_regex(regex: &Regex, text: &str) -> Vec<String> {
-    let (mut pieces, mut ends, mut at) = (Vec::new(), Vec::new(), 0);
+    let (mut pieces, mut ends, mut at) = (Vec::new(), Ends::default(), 0);
     while at < text.len() {
-        ends.clear();
+        ends.count = 0;
         fill_by_regex(regex, text, at, &mut ends).unwrap();
-        for &end in &ends {
+        for &end in ends.as_slice() {
             pieces.push(text[at..end].to_owned());
             at = end;
         }
@@ -158,6 +158,71 @@ fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(character(), 0..40).prop_map(|chars| chars.into_iter().collect())
 }
 
+/// Several windows of mostly ASCII text: words, code, runs of every class.
+fn long_text() -> impl Strategy<Value = String> {
+    let units = [
+        "a",
+        "word",
+        "Word",
+        "WORD",
+        "camelCase",
+        "HTMLParser",
+        " ",
+        " ",
+        " ",
+        "  ",
+        "     ",
+        "\n",
+        "\n\n",
+        "\n  ",
+        "  \n",
+        "\r\n",
+        "\t",
+        "\t\t",
+        "1",
+        "12",
+        "123",
+        "1234",
+        "1234567",
+        "!",
+        ".",
+        "//",
+        "/",
+        "/\n",
+        "\n/",
+        "'",
+        "''",
+        "'s",
+        "'t",
+        "'ll",
+        "'LL",
+        "'re",
+        "'l",
+        "'x",
+        "don't",
+        "(",
+        "):",
+        "_x",
+        "=",
+        "e\u{301}",
+        "é",
+        "中",
+        "。",
+        "\u{a0}",
+        "\u{3000}",
+        "'ſ",
+        "😀",
+        "½",
+    ];
+    let unit = prop_oneof![
+        8 => prop::sample::select(units[..45].to_vec()),
+        1 => prop::sample::select(units.to_vec()),
+    ];
+    let run = (unit, prop_oneof![6 => 1..2usize, 2 => 2..6usize, 1 => 20..90usize]);
+    prop::collection::vec(run, 0..60)
+        .prop_map(|runs| runs.into_iter().map(|(unit, times)| unit.repeat(times)).collect())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
@@ -168,6 +233,22 @@ proptest! {
         for (pattern, regex) in PATTERNS.iter().zip(REGEXES.iter()) {
             prop_assert_eq!(by_scanner(pattern, &text), by_regex(regex, &text), "{}", pattern);
         }
+    }
+
+    #[test]
+    fn windows_match_the_expressions(text in long_text()) {
+        static REGEXES: LazyLock<Vec<Regex>> =
+            LazyLock::new(|| PATTERNS.iter().map(|pattern| compile(pattern).unwrap()).collect());
+        for (pattern, regex) in PATTERNS.iter().zip(REGEXES.iter()) {
+            prop_assert_eq!(by_scanner(pattern, &text), by_regex(regex, &text), "{}", pattern);
+        }
+    }
+
+    #[test]
+    fn masks_are_the_same_on_every_machine(bytes in prop::array::uniform32(any::<u8>()), ascii in any::<bool>()) {
+        let bytes: Vec<u8> = bytes.iter().cycle().take(64).enumerate()
+            .map(|(i, &b)| if ascii || i < 40 { b & 127 } else { b }).collect();
+        window::check_masks(bytes.as_slice().try_into().unwrap());
     }
 
     #[test]
@@ -201,18 +282,18 @@ fn every_short_string_over_a_hard_alphabet() {
     let alphabet = ['a', 'A', 'あ', '\u{301}', '1', ' ', '\n', '\u{3000}', '!', '\'', 's'];
     let regexes = PATTERNS.map(|pattern| compile(pattern).unwrap());
     let scanners = PATTERNS.map(|pattern| Pretokenizer::new(Some(pattern)).unwrap());
-    let mut ends = Vec::new();
+    let mut ends = Ends::default();
     for length in 1..=5u32 {
         for code in 0..alphabet.len().pow(length) {
             let char_at = |i: u32| alphabet[code / alphabet.len().pow(i) % alphabet.len()];
             let text: String = (0..length).map(char_at).collect();
             for (regex, scanner) in regexes.iter().zip(&scanners) {
                 // The first piece is enough: later ones begin a shorter string.
-                ends.clear();
+                ends.count = 0;
                 fill_by_regex(regex, &text, 0, &mut ends).unwrap();
-                let first = ends[0];
+                let first = ends.as_slice()[0];
                 scanner.fill(&text, 0, &mut ends).unwrap();
-                assert_eq!(ends[0], first, "{text:?} {:?}", scanner.name());
+                assert_eq!(ends.as_slice()[0], first, "{text:?} {:?}", scanner.name());
             }
         }
     }

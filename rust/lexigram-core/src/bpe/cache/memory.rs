@@ -1,0 +1,78 @@
+//! Zeroed memory for tables, in huge pages where the system has them.
+//!
+//! A probe of a table of megabytes misses the translation cache of 4 KiB pages nearly always. The
+//! advice is given before the memory is first touched; a system that does not know it ignores it.
+
+use std::marker::PhantomData;
+
+use bytemuck::Pod;
+use memmap2::MmapMut;
+
+const HUGE: usize = 2 << 20;
+
+/// `length` zeroed values.
+#[derive(Debug)]
+pub struct Zeroed<T> {
+    store: Store<T>,
+    start: usize,
+    bytes: usize,
+    kind: PhantomData<T>,
+}
+
+#[derive(Debug)]
+enum Store<T> {
+    Heap(Vec<T>),
+    Map(MmapMut),
+}
+
+impl<T: Pod> Zeroed<T> {
+    /// All bytes of the values are 0.
+    pub fn new(length: usize) -> Self {
+        let bytes = length * size_of::<T>();
+        let mapped = if bytes >= HUGE { MmapMut::map_anon(bytes + HUGE).ok() } else { None };
+        let Some(map) = mapped else {
+            let store = Store::Heap(vec![T::zeroed(); length]);
+            return Self { store, start: 0, bytes, kind: PhantomData };
+        };
+        #[cfg(target_os = "linux")]
+        let _ = map.advise(memmap2::Advice::HugePage);
+        let start = map.as_ptr().align_offset(HUGE).min(HUGE);
+        Self { store: Store::Map(map), start, bytes, kind: PhantomData }
+    }
+
+    /// The values.
+    #[inline]
+    pub fn as_slice(&self) -> &[T] {
+        match &self.store {
+            Store::Heap(values) => values,
+            Store::Map(map) => bytemuck::cast_slice(&map[self.start..self.start + self.bytes]),
+        }
+    }
+
+    /// The values, to be changed.
+    #[inline]
+    pub fn as_mut_slice(&mut self) -> &mut [T] {
+        match &mut self.store {
+            Store::Heap(values) => values,
+            Store::Map(map) => {
+                bytemuck::cast_slice_mut(&mut map[self.start..self.start + self.bytes])
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_and_large_are_zero_and_keep_what_is_written() {
+        for length in [0, 1, 1000, (HUGE / 16) - 1, HUGE / 16, HUGE / 4 + 3] {
+            let mut memory = Zeroed::<u128>::new(length);
+            assert_eq!(memory.as_slice().len(), length);
+            assert!(memory.as_slice().iter().all(|&value| value == 0));
+            memory.as_mut_slice().iter_mut().enumerate().for_each(|(i, value)| *value = i as u128);
+            assert!(memory.as_slice().iter().enumerate().all(|(i, &value)| value == i as u128));
+        }
+    }
+}

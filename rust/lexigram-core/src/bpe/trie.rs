@@ -1,0 +1,145 @@
+//! Finds the longest token that begins a text.
+//!
+//! A node is a prefix of tokens. The nodes of two bytes are looked up in one table; from there on
+//! the children of a node lie side by side, ordered by their bytes, and nearly always are few.
+
+use super::vocabulary::NO_TOKEN;
+
+/// A set of byte strings with ids.
+#[derive(Debug, Clone)]
+pub struct Trie {
+    /// The token of each single byte.
+    single: [u32; 256],
+    /// Node of each two bytes, `NONE` if no token begins with them.
+    pairs: Vec<u32>,
+    /// Children of node `i` are `first[i]..first[i + 1]`, which are nodes themselves.
+    first: Vec<u32>,
+    /// The last byte of each node.
+    bytes: Vec<u8>,
+    /// The token of each node, or `NO_TOKEN`.
+    tokens: Vec<u32>,
+}
+
+const NONE: u32 = u32::MAX;
+
+impl Default for Trie {
+    fn default() -> Self {
+        Self::new([])
+    }
+}
+
+impl Trie {
+    /// From byte strings, each with its id, no two equal.
+    pub fn new<'a>(tokens: impl IntoIterator<Item = (&'a [u8], u32)>) -> Self {
+        let mut sorted: Vec<(&[u8], u32)> = tokens.into_iter().collect();
+        sorted.sort_unstable();
+        let mut trie = Self {
+            single: [NO_TOKEN; 256],
+            pairs: vec![NONE; 1 << 16],
+            first: Vec::new(),
+            bytes: Vec::new(),
+            tokens: Vec::new(),
+        };
+        // Breadth first: ranges of strings that share their first `depth` bytes.
+        let mut level: Vec<(usize, usize)> = Vec::new();
+        let mut at = 0;
+        while at < sorted.len() {
+            let (token, id) = sorted[at];
+            if token.len() < 2 {
+                trie.single[token[0] as usize] = id;
+                at += 1;
+                continue;
+            }
+            let same = sorted[at..]
+                .iter()
+                .take_while(|(other, _)| other[..2.min(other.len())] == token[..2]);
+            let end = at + same.count();
+            trie.pairs[usize::from(token[0]) << 8 | usize::from(token[1])] = level.len() as u32;
+            trie.bytes.push(token[1]);
+            level.push((at, end));
+            at = end;
+        }
+        let mut depth = 2;
+        while !level.is_empty() {
+            let mut next = Vec::new();
+            for &(mut at, end) in &level {
+                let whole = sorted[at].0.len() == depth;
+                trie.tokens.push(if whole { sorted[at].1 } else { NO_TOKEN });
+                at += usize::from(whole);
+                // Nodes of this level come first, then the children in order.
+                trie.first.push((trie.bytes.len()) as u32);
+                while at < end {
+                    let byte = sorted[at].0[depth];
+                    let same = sorted[at..end]
+                        .iter()
+                        .take_while(|(other, _)| other[depth] == byte)
+                        .count();
+                    trie.bytes.push(byte);
+                    next.push((at, at + same));
+                    at += same;
+                }
+            }
+            level = next;
+            depth += 1;
+        }
+        trie.first.push(trie.bytes.len() as u32);
+        trie
+    }
+
+    /// The id of the longest string in the set that begins `text`; `NO_TOKEN` if none does.
+    #[inline]
+    pub fn longest(&self, text: &[u8]) -> u32 {
+        let mut found = match text.first() {
+            Some(&byte) => self.single[byte as usize],
+            None => return NO_TOKEN,
+        };
+        let Some(&second) = text.get(1) else { return found };
+        let mut node = self.pairs[usize::from(text[0]) << 8 | usize::from(second)];
+        if node == NONE {
+            return found;
+        }
+        for &byte in &text[2..] {
+            if self.tokens[node as usize] != NO_TOKEN {
+                found = self.tokens[node as usize];
+            }
+            let (start, end) = (self.first[node as usize], self.first[node as usize + 1]);
+            let children = &self.bytes[start as usize..end as usize];
+            let child = match children.len() {
+                0 => return found,
+                1..8 => children.iter().position(|&b| b == byte),
+                _ => children.binary_search(&byte).ok(),
+            };
+            match child {
+                Some(i) => node = start + i as u32,
+                None => return found,
+            }
+        }
+        match self.tokens[node as usize] {
+            NO_TOKEN => found,
+            token => token,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn longest_is_the_longest(
+            set in prop::collection::hash_set("[abc]{1,6}", 0..40),
+            texts in prop::collection::vec("[abcd]{0,9}", 1..20),
+        ) {
+            let set: Vec<String> = set.into_iter().collect();
+            let trie = Trie::new(set.iter().zip(0..).map(|(token, id)| (token.as_bytes(), id)));
+            for text in texts {
+                let begins = set.iter().zip(0..).filter(|(token, _)| text.starts_with(token.as_str()));
+                let longest = begins.max_by_key(|(token, _)| token.len()).map_or(NO_TOKEN, |(_, id)| id);
+                prop_assert_eq!(trie.longest(text.as_bytes()), longest);
+            }
+        }
+    }
+}

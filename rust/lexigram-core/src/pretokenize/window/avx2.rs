@@ -1,0 +1,86 @@
+//! Masks of a window by AVX2: 32 bytes an instruction.
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::{
+    __m256i, _mm256_add_epi8, _mm256_cmpeq_epi8, _mm256_min_epu8, _mm256_movemask_epi8,
+    _mm256_or_si256, _mm256_set1_epi8,
+};
+
+use super::{Classify, Ends, Masks, WINDOW, Windowed, fill_by};
+
+/// Whether this machine has what [`fill`] needs.
+#[inline]
+pub fn available() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1")
+}
+
+/// Fills by windows; only where [`available`].
+pub fn fill(scan: &impl Windowed, text: &[u8], at: usize, ends: &mut Ends) {
+    debug_assert!(available());
+    // SAFETY: the features that the function is compiled for were just found.
+    unsafe { fill_with_features(scan, text, at, ends) }
+}
+
+#[target_feature(enable = "avx2,bmi1")]
+fn fill_with_features(scan: &impl Windowed, text: &[u8], at: usize, ends: &mut Ends) {
+    fill_by::<Avx2>(scan, text, at, ends);
+}
+
+/// The masks of a window; only where [`available`].
+#[cfg(test)]
+pub fn masks(window: &[u8; WINDOW]) -> Masks {
+    debug_assert!(available());
+    // SAFETY: as in `fill`.
+    unsafe { classify(window) }
+}
+
+struct Avx2;
+
+impl Classify for Avx2 {
+    #[inline(always)]
+    fn classify(window: &[u8; WINDOW]) -> Masks {
+        // SAFETY: only `fill_with_features` uses this type.
+        unsafe { classify(window) }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,bmi1")]
+fn classify(window: &[u8; WINDOW]) -> Masks {
+    let [low, high]: [__m256i; 2] = bytemuck::cast(*window);
+    let mask = |test: &dyn Fn(__m256i) -> __m256i| bits(test(low)) | bits(test(high)) << 32;
+    let equal = |byte: u8| move |v| _mm256_cmpeq_epi8(v, splat(byte));
+    let range = |from: u8, to: u8| {
+        move |v| {
+            // v - from, unsigned, is at most to - from
+            let distance = _mm256_add_epi8(v, splat(from.wrapping_neg()));
+            _mm256_cmpeq_epi8(_mm256_min_epu8(distance, splat(to - from)), distance)
+        }
+    };
+    let high_bits = bits(low) | bits(high) << 32;
+    let valid = high_bits.trailing_zeros();
+    let known = if valid == 64 { u64::MAX } else { (1 << valid) - 1 };
+    let blank = mask(&equal(b' '));
+    let newline = mask(&|v| _mm256_or_si256(equal(b'\r')(v), equal(b'\n')(v)));
+    Masks {
+        upper: mask(&range(b'A', b'Z')) & known,
+        lower: mask(&range(b'a', b'z')) & known,
+        number: mask(&range(b'0', b'9')) & known,
+        space: (mask(&range(b'\t', b'\r')) | blank) & known,
+        newline: newline & known,
+        blank: blank & known,
+        apostrophe: mask(&equal(b'\'')) & known,
+        slash: mask(&equal(b'/')) & known,
+        valid,
+    }
+}
+
+#[inline(always)]
+fn splat(byte: u8) -> __m256i {
+    unsafe { _mm256_set1_epi8(byte as i8) }
+}
+
+#[inline(always)]
+fn bits(v: __m256i) -> u64 {
+    u64::from(unsafe { _mm256_movemask_epi8(v) } as u32)
+}
