@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -99,13 +103,22 @@ def _print(result: Quickstart) -> None:
     out.rule()
     run = shlex.quote(str(result.run))
     prompt = visible(shlex.quote(result.prompt))
+    command, python = _on_path("lexigram", sys.argv[0]), _on_path("python", sys.executable)
     out.print("What to type next:")
-    out.print(f"  lexigram generate --model {run} --prompt {prompt} --color entropy")
-    out.print(f"  python demo/app.py --model {run}")
+    out.print(f"  {command} generate --model {run} --prompt {prompt} --color entropy")
+    out.print(f"  {python} demo/app.py --model {run}")
     if result.interrupted:
-        out.print(f"  lexigram train --resume {run}    # training was ended early")
+        out.print(f"  {command} train --resume {run}    # training was ended early")
     else:
-        out.print("  lexigram quickstart --minutes 15    # where does the transformer go?")
+        out.print(f"  {command} quickstart --minutes 15    # where does the transformer go?")
+
+
+def _on_path(name: str, running: str) -> str:
+    """How to call what runs now: by its name if the shell finds that, else by its place."""
+    found = shutil.which(name)
+    if found and Path(found).resolve().parent == Path(running).resolve().parent:
+        return name
+    return shlex.quote(os.path.relpath(running)) if Path(running).is_file() else name
 
 
 def _cells(row: Row) -> tuple[str, ...]:
