@@ -78,10 +78,10 @@ def shelf_of(paths: Sequence[Path] = ()) -> Shelf:
     """The models of `paths` (runs, n-gram models, whatever `lexigram.load` opens); without any,
     those of all runs, newest first; without a run, one that is counted when it is first opened."""
     openers: dict[str, Callable[[], Model]] = {}
-    for path in paths or [run for run in runs.list_runs() if _can_be_shown(run)]:
+    for path in paths or runs.list_runs():
         name = path.resolve().name
         # A run that has no checkpoint yet may have its n-gram models already.
-        if path in paths or runs.checkpoints(path):
+        if path in paths or _can_be_shown(path):
             _offer(openers, name, path)
         for ngram in sorted(path.glob("*.ngram")):
             _offer(openers, f"{name} · {ngram.stem}", ngram)
@@ -92,7 +92,7 @@ def shelf_of(paths: Sequence[Path] = ()) -> Shelf:
 
 def _can_be_shown(run: Path) -> bool:
     """Text needs a tokenizer, which training does not: a run without one is passed over."""
-    return (run / "tokenizer.json").is_file()
+    return bool(runs.checkpoints(run)) and (run / "tokenizer.json").is_file()
 
 
 def _offer(openers: dict[str, Callable[[], Model]], name: str, path: Path) -> None:

@@ -225,13 +225,15 @@ def test_the_shelf_opens_late_and_keeps_few() -> None:
 def test_runs_and_their_ngram_models_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trained, counted, empty = (tmp_path / name for name in ("trained", "counted", "empty"))
-    for run in (trained, counted, empty):
+    names = ("trained", "counted", "empty", "without a tokenizer")
+    trained, counted, empty, mute = (tmp_path / name for name in names)
+    for run in (trained, counted, empty, mute):
         run.mkdir()
+    (trained / "tokenizer.json").touch()
     for path in (trained / "5-gram.ngram", trained / "unigram.ngram", counted / "5-gram.ngram"):
         path.touch()
-    monkeypatch.setattr(models.runs, "list_runs", lambda: [trained, counted, empty])
-    monkeypatch.setattr(models.runs, "checkpoints", lambda run: [run] * (run == trained))
+    monkeypatch.setattr(models.runs, "list_runs", lambda: [mute, trained, counted, empty])
+    monkeypatch.setattr(models.runs, "checkpoints", lambda run: [run] * (run in (trained, mute)))
     found = models.shelf_of()
     assert found.names == ["trained", "trained · 5-gram", "trained · unigram", "counted · 5-gram"]
     assert found.note == ""

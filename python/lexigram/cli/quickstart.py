@@ -116,7 +116,7 @@ def _print(result: Quickstart) -> None:
 def _on_path(name: str, running: str) -> str:
     """How to call what runs now: by its name if the shell finds that, else by its place."""
     found = shutil.which(name)
-    if found and Path(found).resolve().parent == Path(running).resolve().parent:
+    if found and Path(found).absolute().parent == Path(running).absolute().parent:
         return name
     return shlex.quote(os.path.relpath(running)) if Path(running).is_file() else name
 
