@@ -174,9 +174,9 @@ fn check_free(target: &Path, overwrite: bool) -> Result<()> {
         (Some(name), _) => {
             taken(format!("holds {name:?}, which is no part of a dataset; name another directory"))
         }
-        (None, true) if !overwrite => {
-            taken("already holds a dataset; pass overwrite=True (--overwrite) to replace it".to_owned())
-        }
+        (None, true) if !overwrite => taken(
+            "already holds a dataset; pass overwrite=True (--overwrite) to replace it".to_owned(),
+        ),
         _ => Ok(()),
     }
 }
