@@ -72,27 +72,33 @@ impl Tokenizer {
     ) -> Result<(Vec<u32>, Vec<usize>)> {
         let threads = if threads == 0 { default_threads() } else { threads };
         let finder = self.finder(allowed)?;
-        let groups = groups(texts);
-        let encoded = in_order(groups.len(), threads, |i| {
+        let encode = |texts: &[Text<'_>], ids: &mut Vec<u32>, offsets: &mut Vec<usize>| {
             self.with_workspace(|work| {
-                let (mut ids, mut counts) = (Vec::new(), Vec::new());
-                for text in &texts[groups[i].clone()] {
-                    let before = ids.len();
-                    self.encode_with(*text, &finder, work, &mut ids)?;
-                    counts.push(ids.len() - before);
-                }
-                Ok((ids, counts))
+                texts.iter().try_for_each(|text| {
+                    self.encode_with(*text, &finder, work, ids)?;
+                    offsets.push(ids.len());
+                    Ok(())
+                })
             })
-        })?;
-        let mut ids = Vec::with_capacity(encoded.iter().map(|(ids, _)| ids.len()).sum());
+        };
+        let mut ids = Vec::new();
         let mut offsets = Vec::with_capacity(texts.len() + 1);
         offsets.push(0);
-        for (group, counts) in encoded {
+        let groups = groups(texts);
+        if threads == 1 || groups.len() < 2 {
+            ids.reserve(texts.iter().map(Text::len).sum::<usize>() / 4 + texts.len());
+            encode(texts, &mut ids, &mut offsets)?;
+            return Ok((ids, offsets));
+        }
+        let encoded = in_order(groups.len(), threads, |i| {
+            let (mut ids, mut offsets) = (Vec::new(), Vec::new());
+            encode(&texts[groups[i].clone()], &mut ids, &mut offsets)?;
+            Ok((ids, offsets))
+        })?;
+        ids.reserve(encoded.iter().map(|(ids, _)| ids.len()).sum());
+        for (group, group_offsets) in encoded {
+            offsets.extend(group_offsets.iter().map(|offset| ids.len() + offset));
             ids.extend_from_slice(&group);
-            offsets.extend(counts.iter().scan(offsets[offsets.len() - 1], |at, count| {
-                *at += count;
-                Some(*at)
-            }));
         }
         Ok((ids, offsets))
     }

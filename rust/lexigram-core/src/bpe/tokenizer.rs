@@ -483,7 +483,7 @@ impl Tokenizer {
         Ok(last)
     }
 
-    /// A piece that the table of words does not have: longer than a word, or new.
+    /// A piece that is not where the table of words has it first.
     #[cold]
     fn encode_rare(
         &self,
@@ -494,6 +494,9 @@ impl Tokenizer {
         scratch: &mut Scratch,
         out: &mut Vec<u32>,
     ) {
+        if let Some((tokens, count)) = table.get_far(key) {
+            return out.extend_from_slice(&tokens[..count]);
+        }
         if let Some(tokens) = long.get(piece) {
             return out.extend_from_slice(tokens);
         }
