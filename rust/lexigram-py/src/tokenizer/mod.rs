@@ -1,22 +1,21 @@
 //! `lexigram._core.Tokenizer`: the methods of `lexigram.Tokenizer` that do work.
 
-use std::borrow::Cow;
+mod input;
+mod load;
+mod train;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lexigram_core::bpe::stream::{OnError, TextReader};
-use lexigram_core::bpe::train::{TrainOptions, Trainer};
-use lexigram_core::bpe::{AddedToken, Allowed, Text, Tokenizer, character_spans, json, rank_file};
-use lexigram_core::progress::Progress;
+use lexigram_core::bpe::{Text, Tokenizer, character_spans, json, rank_file};
 use lexigram_core::{Error, Result, format};
-use numpy::{IntoPyArray, PyArray1, PyArrayMethods};
-use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError};
+use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedStr;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PySet, PyString};
 
-use crate::error::{Callback, attached, detached, to_python};
+use self::input::{Input, Special, bad_id, token_ids};
+use crate::error::{attached, detached, to_python};
 
 /// Below this many bytes of text or tokens the work is shorter than giving up the GIL.
 const SHORT: usize = 2048;
@@ -24,166 +23,12 @@ const SHORT: usize = 2048;
 /// From so many ids on, a list is worth a table of integers.
 const LONG_LIST: usize = 1024;
 
-/// Training reads about this much text at a time.
-const BATCH_BYTES: usize = 16 << 20;
-
 #[pyclass(name = "Tokenizer", module = "lexigram._core", subclass, frozen)]
 pub struct PyTokenizer {
     core: Arc<Tokenizer>,
     /// One integer object for each id, made when the first long list is asked for: a list of them
     /// is filled several times as fast as one of new integers.
     integers: Arc<PyOnceLock<Vec<Py<PyInt>>>>,
-}
-
-/// What is to be encoded, borrowed from Python.
-enum Input<'py> {
-    Str(Bound<'py, PyString>),
-    /// A string that held lone surrogates.
-    Repaired(String),
-    Bytes(Bound<'py, PyBytes>),
-}
-
-impl<'py> Input<'py> {
-    fn new(object: &Bound<'py, PyAny>) -> PyResult<Self> {
-        if let Ok(bytes) = object.cast::<PyBytes>() {
-            return Ok(Self::Bytes(bytes.clone()));
-        }
-        let text = object.cast::<PyString>().map_err(|_| {
-            let kind =
-                object.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string());
-            PyTypeError::new_err(format!("text must be str or bytes, not {kind}"))
-        })?;
-        match text.to_str() {
-            Ok(_) => Ok(Self::Str(text.clone())),
-            // As tiktoken: surrogate pairs are joined, lone ones become U+FFFD.
-            Err(error) if error.is_instance_of::<PyUnicodeEncodeError>(object.py()) => {
-                let bytes = text.call_method1("encode", ("utf-16", "surrogatepass"))?;
-                let repaired = bytes.call_method1("decode", ("utf-16", "replace"))?;
-                Ok(Self::Repaired(repaired.extract()?))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn text(&self) -> PyResult<Text<'_>> {
-        Ok(match self {
-            Self::Str(text) => Text::Str(text.to_str()?),
-            Self::Repaired(text) => Text::Str(text),
-            Self::Bytes(bytes) => Text::Bytes(bytes.as_bytes()),
-        })
-    }
-}
-
-/// `allowed_special` and `disallowed_special` with tiktoken's meaning.
-struct Special {
-    allowed: Allowed,
-    /// `None`: every special token; otherwise these.
-    disallowed: Option<Vec<String>>,
-}
-
-impl Special {
-    fn new(
-        core: &Tokenizer,
-        allowed: Option<&Bound<'_, PyAny>>,
-        disallowed: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Self> {
-        let is_all = |object: &Bound<'_, PyAny>| object.extract::<&str>().is_ok_and(|s| s == "all");
-        let names = |object: &Bound<'_, PyAny>, what: &str| -> PyResult<Vec<String>> {
-            if object.is_instance_of::<PyString>() {
-                let message =
-                    format!("{what} must be \"all\" or a collection of strings, not a string");
-                return Err(PyTypeError::new_err(message));
-            }
-            object.try_iter()?.map(|name| name?.extract()).collect()
-        };
-        let allowed = match allowed {
-            None => Allowed::None,
-            Some(object) if is_all(object) => Allowed::All,
-            Some(object) => match names(object, "allowed_special")? {
-                names if names.is_empty() => Allowed::None,
-                names => Allowed::Some(names),
-            },
-        };
-        let disallowed = match disallowed {
-            Some(object) if !is_all(object) => Some(names(object, "disallowed_special")?),
-            _ => match &allowed {
-                Allowed::None => None,
-                Allowed::All => Some(vec![]),
-                Allowed::Some(names) => {
-                    let special = core.added().iter().filter(|token| token.special);
-                    let rest = special.filter(|token| !names.contains(&token.text));
-                    Some(rest.map(|token| token.text.clone()).collect())
-                }
-            },
-        };
-        Ok(Self { allowed, disallowed })
-    }
-
-    fn ordinary() -> Self {
-        Self { allowed: Allowed::None, disallowed: Some(vec![]) }
-    }
-
-    fn check(&self, core: &Tokenizer, text: Text<'_>) -> Result<()> {
-        let disallowed = self.disallowed.as_deref();
-        if disallowed.is_some_and(<[String]>::is_empty) {
-            return Ok(());
-        }
-        let text = match text {
-            Text::Str(text) => Cow::Borrowed(text),
-            Text::Bytes(bytes) => String::from_utf8_lossy(bytes),
-        };
-        // As in tiktoken, any text may be disallowed, not only that of a special token.
-        let other = disallowed.into_iter().flatten().find(|name| {
-            !core.added().iter().any(|token| token.special && token.text == **name)
-                && text.contains(name.as_str())
-        });
-        let found = match other {
-            Some(name) => Some(name.clone()),
-            None => core.find_special(&text, disallowed)?,
-        };
-        found.map_or(Ok(()), |token| Err(Error::SpecialToken { token }))
-    }
-}
-
-/// Ids from a list or another sequence of integers, or from an integer array.
-fn token_ids(object: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
-    if let Ok(array) = object.cast::<PyArray1<u32>>() {
-        return Ok(array.try_readonly()?.as_array().to_vec());
-    }
-    if let Ok(array) = object.cast::<PyArray1<u16>>() {
-        return Ok(array.try_readonly()?.as_array().iter().map(|&id| id.into()).collect());
-    }
-    if let Ok(array) = object.cast::<PyArray1<i64>>() {
-        let ids = array.try_readonly()?.as_array().iter().map(|&id| u32::try_from(id)).collect();
-        if let Ok(ids) = ids {
-            return Ok(ids);
-        }
-    }
-    if let Ok(list) = object.cast::<PyList>()
-        && let Ok(ids) = list.iter().map(|item| item.extract::<u32>()).collect::<PyResult<Vec<_>>>()
-    {
-        return Ok(ids);
-    }
-    let mut ids = Vec::with_capacity(object.len().unwrap_or(0));
-    for (position, item) in object.try_iter()?.enumerate() {
-        let item = item?;
-        match item.extract::<u32>() {
-            Ok(id) => ids.push(id),
-            Err(error) => return Err(bad_id(&item, position).unwrap_or(error)),
-        }
-    }
-    Ok(ids)
-}
-
-/// The error for an integer that cannot be an id; `None` for what is no integer.
-fn bad_id(item: &Bound<'_, PyAny>, position: usize) -> Option<PyErr> {
-    let value: i128 = item.extract().ok()?;
-    let limit = format!("an id at position {position} must be between 0 and {}", u32::MAX);
-    let error = match u64::try_from(value) {
-        Ok(id) => Error::TokenId { id, position, vocab_size: lexigram_core::bpe::MAX_ID as usize },
-        Err(_) => Error::argument("token id", value, limit),
-    };
-    Some(to_python(item.py(), error))
 }
 
 /// Runs short work with the GIL and long work without it.
@@ -594,174 +439,12 @@ impl PyTokenizer {
     }
 }
 
-/// Reads the content of a tokenizer.json; `source_name` is named in errors.
-#[pyfunction]
-fn tokenizer_from_json(
-    py: Python<'_>,
-    content: &[u8],
-    source_name: PathBuf,
-) -> PyResult<PyTokenizer> {
-    let core = detached(py, || json::parse(content, &source_name))?;
-    Ok(PyTokenizer::of(core))
-}
-
-/// Reads a tokenizer.json file.
-#[pyfunction]
-fn load_tokenizer_json(py: Python<'_>, path: PathBuf) -> PyResult<PyTokenizer> {
-    let core = detached(py, || json::read(&path))?;
-    Ok(PyTokenizer::of(core))
-}
-
-/// Reads a .tiktoken file.
-#[pyfunction]
-fn load_tiktoken(
-    py: Python<'_>,
-    path: PathBuf,
-    pattern: Option<String>,
-    special_tokens: Vec<(String, u32)>,
-) -> PyResult<PyTokenizer> {
-    let special = special_tokens.into_iter().map(|(text, id)| AddedToken {
-        text,
-        id,
-        special: true,
-        normalized: false,
-    });
-    let special = special.collect();
-    let core = detached(py, || rank_file::read_tiktoken(&path, pattern.as_deref(), special))?;
-    Ok(PyTokenizer::of(core))
-}
-
-/// Reads GPT-2's encoder.json and vocab.bpe.
-#[pyfunction]
-fn load_gpt2(py: Python<'_>, encoder_json: PathBuf, vocab_bpe: PathBuf) -> PyResult<PyTokenizer> {
-    let core = detached(py, || rank_file::read_gpt2(&encoder_json, &vocab_bpe))?;
-    Ok(PyTokenizer::of(core))
-}
-
-#[allow(clippy::too_many_arguments)]
-fn options(
-    vocab_size: usize,
-    pattern: Option<String>,
-    special_tokens: Vec<String>,
-    num_threads: Option<usize>,
-    min_frequency: u64,
-    max_token_length: Option<usize>,
-) -> TrainOptions {
-    let num_threads = num_threads.unwrap_or(0);
-    TrainOptions {
-        vocab_size,
-        pattern,
-        special_tokens,
-        num_threads,
-        min_frequency,
-        max_token_length,
-    }
-}
-
-/// Trains on an iterable of str or bytes.
-#[pyfunction]
-#[pyo3(signature = (texts, vocab_size, pattern, special_tokens, num_threads, min_frequency, max_token_length, errors, progress))]
-#[allow(clippy::too_many_arguments)]
-fn train_tokenizer(
-    py: Python<'_>,
-    texts: &Bound<'_, PyAny>,
-    vocab_size: usize,
-    pattern: Option<String>,
-    special_tokens: Vec<String>,
-    num_threads: Option<usize>,
-    min_frequency: u64,
-    max_token_length: Option<usize>,
-    errors: &str,
-    progress: Option<Py<PyAny>>,
-) -> PyResult<PyTokenizer> {
-    let core_error = |error| to_python(py, error);
-    let on_error = OnError::parse(errors).map_err(core_error)?;
-    let options =
-        options(vocab_size, pattern, special_tokens, num_threads, min_frequency, max_token_length);
-    let trainer = Trainer::new(options).map_err(core_error)?;
-    let counter = trainer.counter();
-    let progress = Callback::new(progress);
-    let mut batch: Vec<PyBackedStr> = Vec::new();
-    let (mut bytes, mut done) = (0, 0);
-    let count = |batch: &mut Vec<PyBackedStr>| {
-        let texts: Vec<&str> = batch.iter().map(|text| &**text).collect();
-        detached(py, || counter.add(&texts))?;
-        batch.clear();
-        Ok::<_, PyErr>(())
-    };
-    for (i, text) in texts.try_iter()?.enumerate() {
-        let text = match Input::new(&text?)? {
-            Input::Str(text) => text.try_into()?,
-            Input::Repaired(text) => PyString::new(py, &text).try_into()?,
-            Input::Bytes(bytes) => {
-                let text =
-                    on_error.decode(bytes.as_bytes(), &format!("text {i}")).map_err(core_error)?;
-                PyString::new(py, &text).try_into()?
-            }
-        };
-        let text: PyBackedStr = text;
-        bytes += text.len();
-        batch.push(text);
-        if bytes >= BATCH_BYTES {
-            count(&mut batch)?;
-            done += bytes as u64;
-            bytes = 0;
-            progress.report(done, 0).map_err(core_error)?;
-        }
-    }
-    count(&mut batch)?;
-    let words = detached(py, || Ok(counter.finish()))?;
-    let trainer = &trainer;
-    let core = detached(py, move || trainer.finish(&words, &progress))?;
-    Ok(PyTokenizer::of(core))
-}
-
-/// Trains on text files.
-#[pyfunction]
-#[pyo3(signature = (paths, vocab_size, pattern, special_tokens, num_threads, min_frequency, max_token_length, errors, progress))]
-#[allow(clippy::too_many_arguments)]
-fn train_tokenizer_files(
-    py: Python<'_>,
-    paths: Vec<PathBuf>,
-    vocab_size: usize,
-    pattern: Option<String>,
-    special_tokens: Vec<String>,
-    num_threads: Option<usize>,
-    min_frequency: u64,
-    max_token_length: Option<usize>,
-    errors: &str,
-    progress: Option<Py<PyAny>>,
-) -> PyResult<PyTokenizer> {
-    let on_error = OnError::parse(errors).map_err(|error| to_python(py, error))?;
-    let options =
-        options(vocab_size, pattern, special_tokens, num_threads, min_frequency, max_token_length);
-    let progress = Callback::new(progress);
-    let core = detached(py, move || {
-        let trainer = Trainer::new(options)?;
-        let counter = trainer.counter();
-        let open = |path: &PathBuf| TextReader::open(path, on_error, BATCH_BYTES);
-        // All files are opened before the first is read, so that a missing one is named at once.
-        let readers = paths.iter().map(open).collect::<Result<Vec<_>>>()?;
-        let total = readers.iter().map(TextReader::size).sum();
-        let mut done = 0;
-        for mut reader in readers {
-            while let Some(text) = reader.next(|text| trainer.cut_before(text))? {
-                counter.add(&[&text])?;
-                progress.report(done + reader.position(), total)?;
-            }
-            done += reader.position();
-        }
-        trainer.finish(&counter.finish(), &progress)
-    })?;
-    Ok(PyTokenizer::of(core))
-}
-
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyTokenizer>()?;
-    m.add_function(wrap_pyfunction!(tokenizer_from_json, m)?)?;
-    m.add_function(wrap_pyfunction!(load_tokenizer_json, m)?)?;
-    m.add_function(wrap_pyfunction!(load_tiktoken, m)?)?;
-    m.add_function(wrap_pyfunction!(load_gpt2, m)?)?;
-    m.add_function(wrap_pyfunction!(train_tokenizer, m)?)?;
-    m.add_function(wrap_pyfunction!(train_tokenizer_files, m)?)
+    m.add_function(wrap_pyfunction!(load::tokenizer_from_json, m)?)?;
+    m.add_function(wrap_pyfunction!(load::load_tokenizer_json, m)?)?;
+    m.add_function(wrap_pyfunction!(load::load_tiktoken, m)?)?;
+    m.add_function(wrap_pyfunction!(load::load_gpt2, m)?)?;
+    m.add_function(wrap_pyfunction!(train::train_tokenizer, m)?)?;
+    m.add_function(wrap_pyfunction!(train::train_tokenizer_files, m)?)
 }

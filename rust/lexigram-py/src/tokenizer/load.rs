@@ -1,0 +1,57 @@
+//! Tokenizers from files.
+
+use std::path::PathBuf;
+
+use lexigram_core::bpe::{AddedToken, json, rank_file};
+use pyo3::prelude::*;
+
+use super::PyTokenizer;
+use crate::error::detached;
+
+/// Reads the content of a tokenizer.json; `source_name` is named in errors.
+#[pyfunction]
+pub fn tokenizer_from_json(
+    py: Python<'_>,
+    content: &[u8],
+    source_name: PathBuf,
+) -> PyResult<PyTokenizer> {
+    let core = detached(py, || json::parse(content, &source_name))?;
+    Ok(PyTokenizer::of(core))
+}
+
+/// Reads a tokenizer.json file.
+#[pyfunction]
+pub fn load_tokenizer_json(py: Python<'_>, path: PathBuf) -> PyResult<PyTokenizer> {
+    let core = detached(py, || json::read(&path))?;
+    Ok(PyTokenizer::of(core))
+}
+
+/// Reads a .tiktoken file.
+#[pyfunction]
+pub fn load_tiktoken(
+    py: Python<'_>,
+    path: PathBuf,
+    pattern: Option<String>,
+    special_tokens: Vec<(String, u32)>,
+) -> PyResult<PyTokenizer> {
+    let special = special_tokens.into_iter().map(|(text, id)| AddedToken {
+        text,
+        id,
+        special: true,
+        normalized: false,
+    });
+    let special = special.collect();
+    let core = detached(py, || rank_file::read_tiktoken(&path, pattern.as_deref(), special))?;
+    Ok(PyTokenizer::of(core))
+}
+
+/// Reads GPT-2's encoder.json and vocab.bpe.
+#[pyfunction]
+pub fn load_gpt2(
+    py: Python<'_>,
+    encoder_json: PathBuf,
+    vocab_bpe: PathBuf,
+) -> PyResult<PyTokenizer> {
+    let core = detached(py, || rank_file::read_gpt2(&encoder_json, &vocab_bpe))?;
+    Ok(PyTokenizer::of(core))
+}

@@ -1,0 +1,136 @@
+//! Training from Python iterables and from files.
+
+use std::path::PathBuf;
+
+use lexigram_core::Result;
+use lexigram_core::bpe::stream::{OnError, TextReader};
+use lexigram_core::bpe::train::{TrainOptions, Trainer};
+use lexigram_core::progress::Progress;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
+use pyo3::types::PyString;
+
+use super::PyTokenizer;
+use super::input::Input;
+use crate::error::{Callback, detached, to_python};
+
+/// Training reads about this much text at a time.
+const BATCH_BYTES: usize = 16 << 20;
+
+#[allow(clippy::too_many_arguments)]
+fn options(
+    vocab_size: usize,
+    pattern: Option<String>,
+    special_tokens: Vec<String>,
+    num_threads: Option<usize>,
+    min_frequency: u64,
+    max_token_length: Option<usize>,
+) -> TrainOptions {
+    let num_threads = num_threads.unwrap_or(0);
+    TrainOptions {
+        vocab_size,
+        pattern,
+        special_tokens,
+        num_threads,
+        min_frequency,
+        max_token_length,
+    }
+}
+
+/// Trains on an iterable of str or bytes.
+#[pyfunction]
+#[pyo3(signature = (texts, vocab_size, pattern, special_tokens, num_threads, min_frequency, max_token_length, errors, progress))]
+#[allow(clippy::too_many_arguments)]
+pub fn train_tokenizer(
+    py: Python<'_>,
+    texts: &Bound<'_, PyAny>,
+    vocab_size: usize,
+    pattern: Option<String>,
+    special_tokens: Vec<String>,
+    num_threads: Option<usize>,
+    min_frequency: u64,
+    max_token_length: Option<usize>,
+    errors: &str,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<PyTokenizer> {
+    let core_error = |error| to_python(py, error);
+    let on_error = OnError::parse(errors).map_err(core_error)?;
+    let options =
+        options(vocab_size, pattern, special_tokens, num_threads, min_frequency, max_token_length);
+    let trainer = Trainer::new(options).map_err(core_error)?;
+    let counter = trainer.counter();
+    let progress = Callback::new(progress);
+    let mut batch: Vec<PyBackedStr> = Vec::new();
+    let (mut bytes, mut done) = (0, 0);
+    let count = |batch: &mut Vec<PyBackedStr>| {
+        let texts: Vec<&str> = batch.iter().map(|text| &**text).collect();
+        detached(py, || counter.add(&texts))?;
+        batch.clear();
+        Ok::<_, PyErr>(())
+    };
+    for (i, text) in texts.try_iter()?.enumerate() {
+        let text = match Input::new(&text?)? {
+            Input::Str(text) => text.try_into()?,
+            Input::Repaired(text) => PyString::new(py, &text).try_into()?,
+            Input::Bytes(bytes) => {
+                let text =
+                    on_error.decode(bytes.as_bytes(), &format!("text {i}")).map_err(core_error)?;
+                PyString::new(py, &text).try_into()?
+            }
+        };
+        let text: PyBackedStr = text;
+        bytes += text.len();
+        batch.push(text);
+        if bytes >= BATCH_BYTES {
+            count(&mut batch)?;
+            done += bytes as u64;
+            bytes = 0;
+            progress.report(done, 0).map_err(core_error)?;
+        }
+    }
+    count(&mut batch)?;
+    let words = detached(py, || Ok(counter.finish()))?;
+    let trainer = &trainer;
+    let core = detached(py, move || trainer.finish(&words, &progress))?;
+    Ok(PyTokenizer::of(core))
+}
+
+/// Trains on text files.
+#[pyfunction]
+#[pyo3(signature = (paths, vocab_size, pattern, special_tokens, num_threads, min_frequency, max_token_length, errors, progress))]
+#[allow(clippy::too_many_arguments)]
+pub fn train_tokenizer_files(
+    py: Python<'_>,
+    paths: Vec<PathBuf>,
+    vocab_size: usize,
+    pattern: Option<String>,
+    special_tokens: Vec<String>,
+    num_threads: Option<usize>,
+    min_frequency: u64,
+    max_token_length: Option<usize>,
+    errors: &str,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<PyTokenizer> {
+    let on_error = OnError::parse(errors).map_err(|error| to_python(py, error))?;
+    let options =
+        options(vocab_size, pattern, special_tokens, num_threads, min_frequency, max_token_length);
+    let progress = Callback::new(progress);
+    let core = detached(py, move || {
+        let trainer = Trainer::new(options)?;
+        let counter = trainer.counter();
+        let open = |path: &PathBuf| TextReader::open(path, on_error, BATCH_BYTES);
+        // All files are opened before the first is read, so that a missing one is named at once.
+        let readers = paths.iter().map(open).collect::<Result<Vec<_>>>()?;
+        let total = readers.iter().map(TextReader::size).sum();
+        let mut done = 0;
+        for mut reader in readers {
+            while let Some(text) = reader.next(|text| trainer.cut_before(text))? {
+                counter.add(&[&text])?;
+                progress.report(done + reader.position(), total)?;
+            }
+            done += reader.position();
+        }
+        trainer.finish(&counter.finish(), &progress)
+    })?;
+    Ok(PyTokenizer::of(core))
+}
