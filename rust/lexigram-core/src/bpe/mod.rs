@@ -13,10 +13,13 @@ mod decode;
 mod encode;
 pub mod json;
 mod linear;
+mod memory;
 pub mod merges;
 pub mod naive;
 mod offsets;
+mod pairs;
 pub mod rank_file;
+mod short;
 pub mod stream;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The tokenizer as a whole: from text to ids and back.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -141,8 +141,9 @@ impl Tokenizer {
             post_processor,
         } = parts;
         added.sort_by_key(|token| token.id);
-        let by_id: HashMap<u32, &[u8]> =
-            tokens.iter().map(|(id, token)| (*id, &token[..])).collect();
+        let ids: HashSet<u32> = added.iter().map(|token| token.id).collect();
+        let listed = tokens.iter().filter(|(id, _)| ids.contains(id));
+        let by_id: HashMap<u32, &[u8]> = listed.map(|(id, token)| (*id, &token[..])).collect();
         let ordinary = tokens.iter().map(|(id, token)| (*id, &token[..], true));
         // An added token may also be an ordinary one; then it is entered once.
         let entered = |token: &&AddedToken| by_id.get(&token.id) != Some(&token.text.as_bytes());
