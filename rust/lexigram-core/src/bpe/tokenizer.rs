@@ -402,6 +402,11 @@ impl Tokenizer {
         })
     }
 
+    /// Finds the tokens that are looked for after normalization.
+    pub(super) fn normalized_finder(&self) -> &Finder {
+        &self.normalized
+    }
+
     /// Runs `work` in the memory of an earlier call, or in new memory.
     pub(super) fn with_workspace<T>(&self, work: impl FnOnce(&mut Workspace) -> T) -> T {
         let lock = || self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
@@ -437,7 +442,9 @@ impl Tokenizer {
         })
     }
 
-    fn encode_pieces(
+    /// Appends the tokens of `text[range]`, which is normalized and holds no added token, and
+    /// returns where in `out` those of the last piece begin.
+    pub(super) fn encode_pieces(
         &self,
         text: &str,
         range: Range<usize>,
