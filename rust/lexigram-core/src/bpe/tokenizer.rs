@@ -103,7 +103,7 @@ impl Text<'_> {
 /// A byte-level BPE tokenizer. It can be shared between threads.
 #[derive(Debug)]
 pub struct Tokenizer {
-    pieces: PieceEncoder,
+    pub(super) pieces: PieceEncoder,
     pretokenizer: Pretokenizer,
     added: Vec<AddedToken>,
     normalization: Vec<Normalization>,
@@ -116,6 +116,8 @@ pub struct Tokenizer {
     /// The tokens found after normalization.
     normalized: Finder,
     token_bytes: OnceLock<TokenBytes>,
+    /// Ordinary tokens in the order of their bytes.
+    pub(super) sorted: OnceLock<Vec<u32>>,
     /// Memory of past calls, at most one for each call that ran at the same time.
     #[allow(clippy::vec_box)] // moved in and out at each call
     workspaces: Mutex<Vec<Box<Workspace>>>,
@@ -198,6 +200,7 @@ impl Tokenizer {
             normalization,
             post_processor,
             token_bytes: OnceLock::new(),
+            sorted: OnceLock::new(),
             workspaces: Mutex::default(),
         })
     }
@@ -311,29 +314,30 @@ impl Tokenizer {
         out: &mut Vec<u32>,
     ) -> Result<()> {
         match text {
-            Text::Str(text) => self.encode_str(text, finder, work, out),
+            Text::Str(text) => self.encode_str(text, finder, work, out).map(drop),
             Text::Bytes(bytes) => match std::str::from_utf8(bytes) {
-                Ok(text) => self.encode_str(text, finder, work, out),
+                Ok(text) => self.encode_str(text, finder, work, out).map(drop),
                 Err(_) => self.encode_bytes(bytes, finder, work, out),
             },
         }
     }
 
-    /// Text, in which `finder`'s tokens stand for themselves.
-    fn encode_str(
+    /// Text, in which `finder`'s tokens stand for themselves. Returns where in `out` the tokens of
+    /// the last piece begin: at its end if the text ends with an added token.
+    pub(super) fn encode_str(
         &self,
         text: &str,
         finder: &Finder,
         work: &mut Workspace,
         out: &mut Vec<u32>,
-    ) -> Result<()> {
+    ) -> Result<usize> {
         let mut at = 0;
         while let Some((found, id)) = finder.find(text, at)? {
             self.encode_plain(&text[at..found.start], work, out)?;
             out.push(id);
             at = found.end;
         }
-        self.encode_plain(&text[at..], work, out).map(drop)
+        self.encode_plain(&text[at..], work, out)
     }
 
     fn encode_bytes(

@@ -71,7 +71,8 @@ impl Pretokenizer {
         let (gpt2, o200k) =
             (matches!(self.kind, Kind::Gpt2(_)), matches!(self.kind, Kind::O200k(_)));
         if left.is(SPACE) {
-            return !gpt2 && left.is(NEWLINE) && !right.is(SPACE) && !(o200k && right.byte == b'/');
+            let goes_on = right.is(SPACE) || o200k && right.byte == b'/';
+            return !gpt2 && left.is(NEWLINE) && !goes_on;
         }
         if right.is(SPACE) {
             // Symbols may take the line breaks after them, nothing takes other white space.

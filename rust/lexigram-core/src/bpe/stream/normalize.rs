@@ -63,18 +63,14 @@ fn is_boundary(c: char) -> bool {
     if c.is_ascii() {
         return true;
     }
-    let first = |decompose: &dyn Fn(&mut dyn FnMut(char))| {
-        let mut first = None;
-        decompose(&mut |c| {
-            first.get_or_insert(c);
-        });
-        first.unwrap_or(c)
+    let (mut canonical, mut compatible) = (None, None);
+    decompose_canonical(c, |part| _ = canonical.get_or_insert(part));
+    decompose_compatible(c, |part| _ = compatible.get_or_insert(part));
+    let alone = |first: Option<char>| {
+        let first = first.unwrap_or(c);
+        canonical_combining_class(first) == 0 && is_nfc_quick(once(first)) == IsNormalized::Yes
     };
-    let canonical = first(&|take| decompose_canonical(c, take));
-    let compatible = first(&|take| decompose_compatible(c, take));
-    [canonical, compatible]
-        .into_iter()
-        .all(|c| canonical_combining_class(c) == 0 && is_nfc_quick(once(c)) == IsNormalized::Yes)
+    alone(canonical) && alone(compatible)
 }
 
 #[cfg(test)]
