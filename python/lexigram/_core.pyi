@@ -22,6 +22,7 @@ __all__ = [
     "StreamEncoder",
     "Tokenizer",
     "__version__",
+    "default_threads",
     "encode_single_piece",
     "encode_with_unstable",
     "load_gpt2",
@@ -81,9 +82,7 @@ class Tokenizer:
         allowed_special: AbstractSet[str] | Literal["all"] | None = None,
         disallowed_special: Collection[str] | Literal["all"] | None = None,
     ) -> list[list[int]]:
-        """The ids of each text, in order. `num_threads` None means what the environment variable
-        LEXIGRAM_NUM_THREADS says, else 1 in a process that was forked or that multiprocessing
-        started (a DataLoader's worker), else what OMP_NUM_THREADS says, else one a core;
+        """The ids of each text, in order. `num_threads` None means `default_threads()`;
         `InvalidInputError` below 1. No thread outlives the call."""
     def encode_ordinary_batch(
         self, text: Iterable[_Text], *, num_threads: int | None = None
@@ -177,6 +176,12 @@ def encode_with_unstable(
     disallowed_special: Collection[str] | Literal["all"] | None = None,
 ) -> tuple[list[int], list[list[int]]]:
     """See `lexigram.Tokenizer.encode_with_unstable`."""
+
+def default_threads() -> int:
+    """How many threads a batch gets that names no number: what the environment variable
+    LEXIGRAM_NUM_THREADS says; else 1 in a process that was forked or that multiprocessing started
+    (a DataLoader's worker is one), whose siblings share the cores; else what OMP_NUM_THREADS says;
+    else one a core."""
 
 def encode_single_piece(tokenizer: Tokenizer, text_or_bytes: _Text) -> list[int]:
     """See `lexigram.Tokenizer.encode_single_piece`."""

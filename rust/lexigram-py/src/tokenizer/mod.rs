@@ -455,6 +455,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     threads::remember_process();
     m.add_class::<PyTokenizer>()?;
     m.add_class::<stream::PyStreamEncoder>()?;
+    m.add_function(wrap_pyfunction!(threads::default_threads, m)?)?;
     m.add_function(wrap_pyfunction!(unstable::encode_single_piece, m)?)?;
     m.add_function(wrap_pyfunction!(unstable::encode_with_unstable, m)?)?;
     m.add_function(wrap_pyfunction!(load::tokenizer_from_json, m)?)?;

@@ -44,6 +44,15 @@ pub fn resolve(py: Python<'_>, num_threads: Option<i64>) -> PyResult<usize> {
     Ok(openmp.split(',').next().and_then(|number| number.trim().parse().ok()).unwrap_or(0))
 }
 
+/// The number of threads of a call that names none.
+#[pyfunction]
+pub fn default_threads(py: Python<'_>) -> PyResult<usize> {
+    match resolve(py, None)? {
+        0 => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+        number => Ok(number),
+    }
+}
+
 /// Whether `multiprocessing` started this process.
 fn is_worker(py: Python<'_>) -> PyResult<bool> {
     let modules = py.import("sys")?.getattr("modules")?;
