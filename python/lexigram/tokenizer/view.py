@@ -130,7 +130,7 @@ span {{
 }}
 .c0 {{ background: var(--c0); }} .c1 {{ background: var(--c1); }}
 .c2 {{ background: var(--c2); }} .c3 {{ background: var(--c3); }}
-.part {{ border-bottom: 2px dotted var(--part); }}
+.part {{ border-bottom: 2px dotted var(--part); direction: ltr; unicode-bidi: isolate; }}
 .special {{ background: var(--special); font-weight: 700; }}
 span:hover, span:focus-visible {{ outline: 2px solid var(--ink); outline-offset: 1px; z-index: 1; }}
 span:focus-visible::after {{

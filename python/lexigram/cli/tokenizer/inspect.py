@@ -7,6 +7,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from lexigram.cli.terminal import out, visible
@@ -104,7 +105,7 @@ _HEADINGS = (
 
 
 def _table(first: tuple[str, ...], title: str) -> Table:
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in first:
         table.add_column(heading, overflow="fold")
     for heading in _HEADINGS:
