@@ -146,6 +146,19 @@ def test_normalization_reaches_across_parts(tokenizer: Tokenizer) -> None:
         assert joined(nfc.encode_stream(parts(text.encode(), [size]))) == whole
 
 
+@pytest.mark.corpus
+@pytest.mark.parametrize(("name", "pattern"), [("r50k_base", "gpt2"), ("cl100k_base", "cl100k")])
+def test_real_files_of_many_scripts(lexigram_data: Path, name: str, pattern: str) -> None:
+    ranks = lexigram_data / "tokenizers" / "tiktoken" / f"{name}.tiktoken"
+    real = Tokenizer.from_tiktoken(ranks, pattern)
+    files = sorted((lexigram_data / "multilingual" / "lipsum").glob("*.txt"))
+    assert files
+    for file in files:
+        whole = real.encode_ordinary(file.read_bytes())
+        for size in (7, 4096, 100_000):
+            assert joined(real.encode_stream(file, chunk_size=size)) == whole, (file.name, size)
+
+
 MEMORY = """
 import resource, sys
 from lexigram import Tokenizer

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hint::spin_loop;
 use std::ops::Range;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 
 use unicode_normalization::UnicodeNormalization;
 use xxhash_rust::xxh3::Xxh3;
@@ -392,12 +393,28 @@ impl Tokenizer {
 
     /// Runs `work` in the memory of an earlier call, or in new memory.
     pub(super) fn with_workspace<T>(&self, work: impl FnOnce(&mut Workspace) -> T) -> T {
-        let lock = || self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = lock().pop();
+        let kept = self.kept_workspaces().and_then(|mut kept| kept.pop());
         let mut workspace = kept.unwrap_or_default();
         let outcome = work(&mut workspace);
-        lock().push(workspace);
+        if let Some(mut kept) = self.kept_workspaces() {
+            kept.push(workspace);
+        }
         outcome
+    }
+
+    /// The memory of past calls, if it can be had. It is held for a push or a pop only, so hardly
+    /// ever waited for; but in a process that was forked while another thread held it, it is never
+    /// free again.
+    #[allow(clippy::vec_box)]
+    pub(super) fn kept_workspaces(&self) -> Option<MutexGuard<'_, Vec<Box<Workspace>>>> {
+        for _ in 0..1000 {
+            match self.workspaces.try_lock() {
+                Ok(kept) => return Some(kept),
+                Err(TryLockError::Poisoned(kept)) => return Some(kept.into_inner()),
+                Err(TryLockError::WouldBlock) => spin_loop(),
+            }
+        }
+        None
     }
 
     /// Normalizes, and finds the tokens that are looked for after normalization. Returns where in
