@@ -26,6 +26,7 @@ mod tests;
 mod tokenizer;
 pub mod train;
 mod trie;
+mod unstable;
 mod vocabulary;
 
 pub use added::AddedToken;

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::hint::spin_loop;
 use std::ops::Range;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 
 use unicode_normalization::UnicodeNormalization;
 use xxhash_rust::xxh3::Xxh3;
@@ -102,7 +103,7 @@ impl Text<'_> {
 /// A byte-level BPE tokenizer. It can be shared between threads.
 #[derive(Debug)]
 pub struct Tokenizer {
-    pieces: PieceEncoder,
+    pub(super) pieces: PieceEncoder,
     pretokenizer: Pretokenizer,
     added: Vec<AddedToken>,
     normalization: Vec<Normalization>,
@@ -115,6 +116,8 @@ pub struct Tokenizer {
     /// The tokens found after normalization.
     normalized: Finder,
     token_bytes: OnceLock<TokenBytes>,
+    /// Ordinary tokens in the order of their bytes.
+    pub(super) sorted: OnceLock<Vec<u32>>,
     /// Memory of past calls, at most one for each call that ran at the same time.
     #[allow(clippy::vec_box)] // moved in and out at each call
     workspaces: Mutex<Vec<Box<Workspace>>>,
@@ -178,6 +181,7 @@ impl Tokenizer {
             normalization,
             post_processor,
             token_bytes: OnceLock::new(),
+            sorted: OnceLock::new(),
             workspaces: Mutex::default(),
         })
     }
@@ -291,29 +295,30 @@ impl Tokenizer {
         out: &mut Vec<u32>,
     ) -> Result<()> {
         match text {
-            Text::Str(text) => self.encode_str(text, finder, work, out),
+            Text::Str(text) => self.encode_str(text, finder, work, out).map(drop),
             Text::Bytes(bytes) => match std::str::from_utf8(bytes) {
-                Ok(text) => self.encode_str(text, finder, work, out),
+                Ok(text) => self.encode_str(text, finder, work, out).map(drop),
                 Err(_) => self.encode_bytes(bytes, finder, work, out),
             },
         }
     }
 
-    /// Text, in which `finder`'s tokens stand for themselves.
-    fn encode_str(
+    /// Text, in which `finder`'s tokens stand for themselves. Returns where in `out` the tokens of
+    /// the last piece begin: at its end if the text ends with an added token.
+    pub(super) fn encode_str(
         &self,
         text: &str,
         finder: &Finder,
         work: &mut Workspace,
         out: &mut Vec<u32>,
-    ) -> Result<()> {
+    ) -> Result<usize> {
         let mut at = 0;
         while let Some((found, id)) = finder.find(text, at)? {
             self.encode_plain(&text[at..found.start], work, out)?;
             out.push(id);
             at = found.end;
         }
-        self.encode_plain(&text[at..], work, out).map(drop)
+        self.encode_plain(&text[at..], work, out)
     }
 
     fn encode_bytes(
@@ -382,14 +387,35 @@ impl Tokenizer {
         })
     }
 
+    /// Finds the tokens that are looked for after normalization.
+    pub(super) fn normalized_finder(&self) -> &Finder {
+        &self.normalized
+    }
+
     /// Runs `work` in the memory of an earlier call, or in new memory.
     pub(super) fn with_workspace<T>(&self, work: impl FnOnce(&mut Workspace) -> T) -> T {
-        let lock = || self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = lock().pop();
+        let kept = self.kept_workspaces().and_then(|mut kept| kept.pop());
         let mut workspace = kept.unwrap_or_default();
         let outcome = work(&mut workspace);
-        lock().push(workspace);
+        if let Some(mut kept) = self.kept_workspaces() {
+            kept.push(workspace);
+        }
         outcome
+    }
+
+    /// The memory of past calls, if it can be had. It is held for a push or a pop only, so hardly
+    /// ever waited for; but in a process that was forked while another thread held it, it is never
+    /// free again.
+    #[allow(clippy::vec_box)]
+    pub(super) fn kept_workspaces(&self) -> Option<MutexGuard<'_, Vec<Box<Workspace>>>> {
+        for _ in 0..1000 {
+            match self.workspaces.try_lock() {
+                Ok(kept) => return Some(kept),
+                Err(TryLockError::Poisoned(kept)) => return Some(kept.into_inner()),
+                Err(TryLockError::WouldBlock) => spin_loop(),
+            }
+        }
+        None
     }
 
     /// Normalizes, and finds the tokens that are looked for after normalization. Returns where in
@@ -417,7 +443,9 @@ impl Tokenizer {
         })
     }
 
-    fn encode_pieces(
+    /// Appends the tokens of `text[range]`, which is normalized and holds no added token, and
+    /// returns where in `out` those of the last piece begin.
+    pub(super) fn encode_pieces(
         &self,
         text: &str,
         range: Range<usize>,
