@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import pickle
 import statistics
 import time
@@ -26,7 +27,6 @@ from measure import (
     digest,
     fresh,
     interleave,
-    pin,
     reset_peak,
     resident,
     timed,
@@ -113,7 +113,6 @@ def threads_job(name: str, vocabulary: str, folder: str, texts: str, rounds: int
     """Wall and CPU seconds with one thread and with two, taking turns in one process where the
     call chooses, with ids compared."""
     documents = pickle.loads(Path(texts).read_bytes())
-    pin(2)
     rival = load(name, corpora.vocabulary(vocabulary, Path(folder)))
     counts = (1, 2) if rival.sets_threads else (2,)
     works = {str(n): lambda n=n: rival.flat(documents, n) for n in counts}
@@ -249,7 +248,12 @@ def load_rows(bench: Bench) -> list[Table]:
         name: {"name": name, "vocabulary": "o200k", "folder": str(bench.folder)}
         for name in bench.names
     }
+    cache = bench.folder / "cache"
+    os.environ["LEXIGRAM_CACHE"] = str(cache)
     found = take_turns("load", arguments, bench.rounds, left_out)
+    if cache.exists():  # what follows the first round is a load from the cache
+        found[f"{OURS}, again"] = found[OURS][1:]
+        found[OURS] = found[OURS][:1]
     title = "loading o200k and one short text, fresh processes"
     speed = Table("load", title, "CPU ms", column(found, "cpu"), scale=1e3, left_out=left_out)
     speed.goals.append(Goal("CPU ms", speed.figure(OURS), 60, 10, smaller=True))

@@ -7,6 +7,7 @@ result of a call is freed after the clock stops, and the garbage collector is of
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import hashlib
 import json
@@ -77,7 +78,9 @@ def resident(which: Literal["VmRSS", "VmHWM"] = "VmRSS") -> float:
 
 
 def reset_peak() -> float:
-    """Lets the peak of `resident` begin anew, and returns what is held now."""
+    """Gives free memory back, lets the peak of `resident` begin anew, and returns what is held."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
     return resident()
 
@@ -89,10 +92,11 @@ class FreshFailure(Exception):
 def fresh(
     job: str, arguments: Mapping[str, Any], *, limit: float = 600, threads: int = 1
 ) -> dict[str, Any]:
-    """What a job of benchmarks/tokenizer.py returns in a process of its own, whose thread pools
-    have `threads` threads."""
+    """What a job of benchmarks/tokenizer.py returns in a process of its own, which has so many
+    cores and threads in its pools."""
     script = Path(__file__).with_name("tokenizer.py")
     pools = {"RAYON_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": str(threads > 1).lower()}
+    pin(threads)  # is inherited
     try:
         done = subprocess.run(
             [sys.executable, str(script), "--job", job, json.dumps(arguments)],
@@ -103,6 +107,8 @@ def fresh(
         )
     except subprocess.TimeoutExpired:
         raise FreshFailure(f"over {limit:g} s") from None
+    finally:
+        pin()
     if done.returncode < 0:
         raise FreshFailure(f"killed by signal {-done.returncode}")
     if done.returncode:

@@ -151,13 +151,15 @@ class Toktok(Rival):
         from toktok import _toktok
 
         self.tok = _toktok.Tokenizer(vocabulary.encoding)
-        self.lists = lambda texts: self.tok.encode_batch(texts, 1)
         self.one, self.single = self.tok.encode_ordinary, self.tok.encode_to_numpy
         self.raw = self.tok.encode_bytes
         self.text_of, self.bytes_of = self.tok.decode, self.tok.decode_bytes
 
     def flat(self, texts: list[str], threads: int = 1) -> Any:
         return self.tok.encode_batch_to_numpy(texts, threads)
+
+    def lists(self, texts: list[str]) -> Any:
+        return [self.one(text) for text in texts]  # its batch gives buffers
 
     ids = staticmethod(lambda result: result[0])
 

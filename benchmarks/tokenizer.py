@@ -94,10 +94,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--job", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    pin()
-    if args.job:  # a fresh process of `measure.fresh`
+    if args.job:  # in a process that `measure.fresh` started
         print(json.dumps(JOBS[args.job[0]](**json.loads(args.job[1]))))
         return
+    pin()
     data_folder()
     before = machine()
     tables: list[Table] = []

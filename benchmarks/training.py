@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -143,10 +144,12 @@ def remarks(merges: dict[str, list[list[str]]]) -> dict[str, str]:
         if ours is None or name in (BY_LINES, "lexigram"):
             continue
         pieces = "the lines" if twins.get(name) == BY_LINES else "one text"
-        if theirs == ours:
-            found[name] = f"{len(ours):,} merges equal ours ({pieces})"
+        same = sum(
+            1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(ours, theirs, strict=False))
+        )
+        if same == min(len(ours), len(theirs)):
+            found[name] = f"{same:,} merges equal ours ({pieces}), then {len(theirs) - same:,} more"
             continue
-        same = next((i for i, pair in enumerate(ours) if theirs[i : i + 1] != [pair]), len(ours))
         shared = {left + right for left, right in ours} & {left + right for left, right in theirs}
         share = len(shared) / max(len(ours), len(theirs), 1)
         found[name] = f"first {same:,} merges equal ours ({pieces}), {share:.2%} of tokens"
