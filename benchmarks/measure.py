@@ -176,11 +176,19 @@ class Table:
         return statistics.median(ratios), min(ratios), max(ratios)
 
     def against(self, rival: str | None, required: float, aimed: float) -> None:
-        """Adds the goal to be so many times as fast as a rival, the best one if None."""
-        rival = self.best_rival() if rival is None else rival
+        """Adds the goal to be so many times as fast as a rival (the faster of its ways), or as the
+        best one if None."""
+        ways = (name for name in self.names() if rival in (name, name.removesuffix("-each")))
+        rival = self.best_rival() if rival is None else next(ways, rival)
         if rival in self.seconds and self.ours in self.seconds and rival not in self.wrong:
             name = f"times as fast as {rival}"
             self.goals.append(Goal(name, self.ratio(rival)[0], required, aimed))
+
+    def limit(self, required: float, aimed: float, *, smaller: bool, ours: str = "") -> None:
+        """Adds the goal for our figure itself."""
+        if (ours or self.ours) in self.seconds:
+            name = f"{self.unit}, {ours or self.ours}"
+            self.goals.append(Goal(name, self.figure(ours or self.ours), required, aimed, smaller))
 
     def as_json(self) -> dict[str, Any]:
         best = self.best_rival()

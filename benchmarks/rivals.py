@@ -97,18 +97,40 @@ class Gigatoken(Rival):
     def __init__(self, vocabulary: Vocabulary) -> None:
         import gigatoken
 
-        self.tok = gigatoken.Tokenizer(str(vocabulary.json))
+        self.tok = gigatoken.Tokenizer.from_tiktoken(vocabulary.ranks)
         self.single = self.raw = self.tok.encode
         self.lists = lambda texts: self.tok.encode_batch_list(texts, parallel=False)
-        self.one = gigatoken.TiktokenCompat(self.tok).encode_ordinary
         self.bytes_of = self.tok.decode
 
     def flat(self, texts: list[str], threads: int = 1) -> Any:
         return self.tok.encode_batch(texts, parallel=threads > 1)
 
+    def one(self, text: str) -> Any:
+        return self.tok.encode(text).tolist()  # a fourth of its TiktokenCompat's time
+
     @staticmethod
     def ids(result: Any) -> Any:
         return np.asarray(importlib.import_module("awkward").flatten(result))
+
+
+class GigatokenEach(Rival):
+    """A call for each text: faster than its batch on a first pass, and to lists."""
+
+    modules = Gigatoken.modules
+    package = "gigatoken"
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        import gigatoken
+
+        self.tok = gigatoken.Tokenizer.from_tiktoken(vocabulary.ranks)
+
+    def flat(self, texts: list[str], threads: int = 1) -> Any:
+        return np.concatenate([self.tok.encode(text) for text in texts])
+
+    def lists(self, texts: list[str]) -> Any:
+        return [self.tok.encode(text).tolist() for text in texts]
+
+    ids = staticmethod(lambda result: result)
 
 
 class Snaptokens(Rival):
@@ -124,7 +146,7 @@ class Snaptokens(Rival):
         return self.tok.encode_batch_flat(texts)
 
     def lists(self, texts: list[str]) -> Any:
-        return [encoding.ids for encoding in self.tok.encode_batch(texts)]
+        return [self.one(text) for text in texts]  # faster than its batch
 
     def one(self, text: str) -> Any:
         return self.tok.encode(text).ids
@@ -258,6 +280,7 @@ RIVALS: dict[str, type[Rival]] = {
     "lexigram": Lexigram,
     "tiktoken": Tiktoken,
     "gigatoken": Gigatoken,
+    "gigatoken-each": GigatokenEach,
     "snaptokens": Snaptokens,
     "fastokens": Fastokens,
     "toktok": Toktok,

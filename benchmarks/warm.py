@@ -129,7 +129,7 @@ def call_rows(bench: Bench) -> list[Table]:
         )
         compare(table, {name: [rival.one(t) for t in texts] for name, rival in able.items()})
         if size == 30:
-            table.goals.append(Goal("µs a call", table.figure(OURS), 1.2, 0.5, smaller=True))
+            table.limit(1.2, 0.5, smaller=True)
         table.against(None, 1.0, 2.0)
         tables.append(table)
     return tables
@@ -186,7 +186,7 @@ def piece_rows(bench: Bench) -> list[Table]:
         if kind == "random letters":
             table.against("rs-bpe", 1.0, 2.0)
         elif kind in ("a", "spaces", "digits", "emoji"):
-            table.goals.append(Goal("MB a CPU second", table.figure(OURS), 50, 100))
+            table.limit(50, 100, smaller=False)
         tables.append(table)
     return tables
 
