@@ -113,7 +113,7 @@ def fresh(
         raise FreshFailure(f"killed by signal {-done.returncode}")
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no message"]
-        raise FreshFailure(lines[-1][:160])
+        raise FreshFailure(lines[-1].removeprefix("rivals.Refused: ")[:160])
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -182,6 +182,8 @@ class Table:
         rival = self.best_rival() if rival is None else next(ways, rival)
         if rival in self.seconds and self.ours in self.seconds and rival not in self.wrong:
             name = f"times as fast as {rival}"
+            if any(goal.name == name and goal.required == required for goal in self.goals):
+                return
             self.goals.append(Goal(name, self.ratio(rival)[0], required, aimed))
 
     def limit(self, required: float, aimed: float, *, smaller: bool, ours: str = "") -> None:

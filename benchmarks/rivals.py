@@ -162,7 +162,10 @@ class Fastokens(Snaptokens):
     def __init__(self, vocabulary: Vocabulary) -> None:
         from fastokens._native import Tokenizer
 
-        self.tok = Tokenizer.from_file(str(vocabulary.json))
+        if vocabulary.name == "gpt2":  # of which it knows no pattern
+            self.tok = Tokenizer.from_file(str(vocabulary.json))
+        else:
+            self.tok = Tokenizer.from_tiktoken(str(vocabulary.ranks), encoding=vocabulary.encoding)
 
 
 class Toktok(Rival):
