@@ -61,6 +61,22 @@ impl<T: Pod> Zeroed<T> {
     }
 }
 
+impl<T: Pod> Clone for Zeroed<T> {
+    fn clone(&self) -> Self {
+        let mut copy = Self::new(self.as_slice().len());
+        copy.as_mut_slice().copy_from_slice(self.as_slice());
+        copy
+    }
+}
+
+impl<T: Pod + PartialEq> PartialEq for Zeroed<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl<T: Pod + Eq> Eq for Zeroed<T> {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -82,18 +82,19 @@ impl Merges {
     pub fn from_ranks(vocabulary: &Vocabulary, byte_ids: &[u32; 256]) -> Result<Self> {
         let mut table = Self::with_room_for(vocabulary.num_tokens(), vocabulary.size());
         let mut parts = [0; SHORT + 1];
+        let two = |parts: &[u32]| match *parts {
+            [left, right] if left != NO_TOKEN && right != NO_TOKEN => Some((left, right)),
+            _ => None,
+        };
         for (id, token) in vocabulary.iter() {
             if token.len() < 2 || !vocabulary.is_ordinary(id) {
                 continue;
             }
-            let parts = match short::applies(token, &table) {
-                true => short::encode(token, byte_ids, &table, &mut parts),
-                false => &[],
+            let last_merge = match short::applies(token, &table) {
+                true => two(short::encode(token, byte_ids, &table, &mut parts)),
+                false => two(&naive::encode(token, byte_ids, &table)),
             };
-            let last_merge = match *parts {
-                [left, right] if left != NO_TOKEN && right != NO_TOKEN => Some((left, right)),
-                _ => naive::last_merge(token, vocabulary),
-            };
+            let last_merge = last_merge.or_else(|| naive::last_merge(token, vocabulary));
             if let Some((left, right)) = last_merge {
                 table.push(Merge { left, right, token: id })?;
                 if let &[first, second] = token {

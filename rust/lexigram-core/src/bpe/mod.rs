@@ -21,6 +21,7 @@ mod pairs;
 pub mod rank_file;
 mod short;
 pub mod stream;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod tokenizer;

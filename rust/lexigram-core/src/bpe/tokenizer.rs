@@ -1,7 +1,7 @@
 //! The tokenizer as a whole: from text to ids and back.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hint::spin_loop;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
@@ -14,6 +14,7 @@ use super::cache::WordCache;
 use super::decode::{TokenBytes, token_at};
 use super::encode::{PieceEncoder, Scratch};
 use super::merges::{Merge, Merges};
+use super::tables::Tables;
 use super::vocabulary::{NO_TOKEN, Vocabulary};
 use crate::pretokenize::{Ends, Pretokenizer};
 use crate::{Error, Result};
@@ -133,33 +134,18 @@ pub(super) struct Workspace {
 
 impl Tokenizer {
     /// Checks the parts and builds the tables.
-    pub fn new(parts: Parts) -> Result<Self> {
-        let Parts {
-            tokens,
-            merges,
-            mut added,
-            pattern,
-            normalization,
-            whole_pieces,
-            post_processor,
-        } = parts;
+    pub fn new(mut parts: Parts) -> Result<Self> {
+        let tokens = std::mem::take(&mut parts.tokens);
+        let tokens = tokens.iter().map(|(id, token)| (*id, &token[..]));
+        let tables = Tables::new(tokens, &parts.added, parts.merges.take())?;
+        Self::with_tables(parts, tables)
+    }
+
+    /// From tables of the tokens, merges and added tokens; of the parts, the rest is taken.
+    pub(super) fn with_tables(parts: Parts, tables: Tables) -> Result<Self> {
+        let Parts { mut added, pattern, normalization, whole_pieces, post_processor, .. } = parts;
+        let Tables { vocabulary, byte_ids, merges } = tables;
         added.sort_by_key(|token| token.id);
-        let ids: HashSet<u32> = added.iter().map(|token| token.id).collect();
-        let listed = tokens.iter().filter(|(id, _)| ids.contains(id));
-        let by_id: HashMap<u32, &[u8]> = listed.map(|(id, token)| (*id, &token[..])).collect();
-        let ordinary = tokens.iter().map(|(id, token)| (*id, &token[..], true));
-        // An added token may also be an ordinary one; then it is entered once.
-        let entered = |token: &&AddedToken| by_id.get(&token.id) != Some(&token.text.as_bytes());
-        let found = added.iter().filter(entered).map(|t| (t.id, t.text.as_bytes(), false));
-        let vocabulary = Vocabulary::new(ordinary.chain(found))?;
-        let byte_ids = vocabulary.byte_ids()?;
-        let merges = match merges {
-            Some(merges) => {
-                check_merges(&merges, &vocabulary)?;
-                Merges::new(merges, &byte_ids)?
-            }
-            None => Merges::from_ranks(&vocabulary, &byte_ids)?,
-        };
         let mut special_ids = HashMap::new();
         for token in &added {
             if special_ids.insert(token.text.clone(), token.id).is_some() {
@@ -494,22 +480,4 @@ impl PartialEq for Tokenizer {
             && self.added == other.added
             && self.normalization == other.normalization
     }
-}
-
-/// A merge's token must be its parts joined.
-fn check_merges(merges: &[Merge], vocabulary: &Vocabulary) -> Result<()> {
-    let mut joined = Vec::new();
-    for (rank, merge) in merges.iter().enumerate() {
-        joined.clear();
-        joined.extend_from_slice(vocabulary.token(merge.left));
-        joined.extend_from_slice(vocabulary.token(merge.right));
-        let known = [merge.left, merge.right].iter().all(|&id| !vocabulary.token(id).is_empty());
-        if !known || vocabulary.token(merge.token) != joined {
-            let value =
-                format!("number {rank} ({} + {} -> {})", merge.left, merge.right, merge.token);
-            let limit = "both parts must be tokens and their joined bytes the third";
-            return Err(Error::argument("merges", value, limit));
-        }
-    }
-    Ok(())
 }
