@@ -72,8 +72,10 @@ class Tokenizer:
         *,
         allowed_special: AbstractSet[str] | Literal["all"] | None = None,
         disallowed_special: Collection[str] | Literal["all"] | None = None,
+        num_threads: int | None = 1,
     ) -> NDArray[np.uint32]:
-        """As `encode`; uint32 of shape (tokens,)."""
+        """As `encode`; uint32 of shape (tokens,). With more than one of `num_threads` (None: as
+        `encode_batch` without it), a long text is encoded in parts, with the same ids."""
     def encode_batch(
         self,
         text: Iterable[_Text],

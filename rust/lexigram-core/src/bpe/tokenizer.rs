@@ -13,6 +13,7 @@ use super::added::{AddedToken, Finder};
 use super::cache::WordCache;
 use super::decode::{TokenBytes, token_at};
 use super::encode::{PieceEncoder, Scratch};
+use super::memory::output;
 use super::merges::{Merge, Merges};
 use super::vocabulary::{NO_TOKEN, Vocabulary};
 use crate::pretokenize::{Ends, Pretokenizer};
@@ -283,6 +284,9 @@ impl Tokenizer {
     /// with one), everything is one piece.
     pub fn encode(&self, text: Text<'_>, allowed: &Allowed, out: &mut Vec<u32>) -> Result<()> {
         let finder = self.finder(allowed)?;
+        if out.capacity() == 0 {
+            *out = output(text.len() / 4 + 16);
+        }
         self.with_workspace(|work| self.encode_with(text, &finder, work, out))
     }
 
@@ -420,7 +424,12 @@ impl Tokenizer {
 
     /// Normalizes, and finds the tokens that are looked for after normalization. Returns where in
     /// `out` the tokens of the last piece begin.
-    fn encode_plain(&self, text: &str, work: &mut Workspace, out: &mut Vec<u32>) -> Result<usize> {
+    pub(super) fn encode_plain(
+        &self,
+        text: &str,
+        work: &mut Workspace,
+        out: &mut Vec<u32>,
+    ) -> Result<usize> {
         let text = self.normalize(text);
         let (mut at, mut last) = (0, out.len());
         while let Some((found, id)) = self.normalized.find(&text, at)? {
@@ -433,6 +442,11 @@ impl Tokenizer {
             last = self.encode_pieces(&text, at..text.len(), work, out)?;
         }
         Ok(last)
+    }
+
+    /// Whether text is changed, or tokens are found in changed text.
+    pub(super) fn is_normalizing(&self) -> bool {
+        !self.normalization.is_empty() || !self.normalized.is_empty()
     }
 
     /// The text as the patterns and merges see it.
