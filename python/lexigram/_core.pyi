@@ -8,7 +8,7 @@ calling thread; an exception that it raises ends the work and nothing is left ha
 from collections.abc import Callable, Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from os import PathLike
-from typing import Any, Literal, TypeAlias, final
+from typing import Any, Literal, TypeAlias, TypedDict, final, type_check_only
 
 import numpy as np
 from numpy.typing import NDArray
@@ -232,29 +232,25 @@ def load_tiktoken(
 def load_gpt2(encoder_json: _Path, vocab_bpe: _Path) -> Tokenizer:
     """Reads GPT-2's pair of files."""
 
+@type_check_only
+class _TrainOptions(TypedDict):
+    vocab_size: int
+    pattern: str | None
+    special_tokens: Sequence[str]
+    num_threads: int | None
+    min_frequency: int
+    max_token_length: int | None
+    memory_limit: int | None
+    base: Tokenizer | None
+    errors: str
+
 def train_tokenizer(
-    texts: Iterable[_Text],
-    vocab_size: int,
-    pattern: str | None,
-    special_tokens: Sequence[str],
-    num_threads: int | None,
-    min_frequency: int,
-    max_token_length: int | None,
-    errors: str,
-    progress: _Progress | None,
+    texts: Iterable[_Text], options: _TrainOptions, progress: _Progress | None
 ) -> Tokenizer:
     """See `lexigram.Tokenizer.train`."""
 
 def train_tokenizer_files(
-    paths: Sequence[_Path],
-    vocab_size: int,
-    pattern: str | None,
-    special_tokens: Sequence[str],
-    num_threads: int | None,
-    min_frequency: int,
-    max_token_length: int | None,
-    errors: str,
-    progress: _Progress | None,
+    paths: Sequence[_Path], options: _TrainOptions, progress: _Progress | None
 ) -> Tokenizer:
     """See `lexigram.Tokenizer.train_files`."""
 

@@ -63,6 +63,8 @@ class Tokenizer(_core.Tokenizer):
         num_threads: int | None = None,
         min_frequency: int = 1,
         max_token_length: int | None = None,
+        memory_limit: int | None = None,
+        base: Tokenizer | None = None,
         errors: Literal["strict", "replace", "skip"] = "strict",
         progress: Progress | None = None,
         name: str = "trained",
@@ -76,7 +78,17 @@ class Tokenizer(_core.Tokenizer):
         0, 1, …; then come the bytes, then the merges. Of equally frequent pairs the one with the
         lowest ids wins, as in Hugging Face's `BpeTrainer`, whose merges and ids these are. Pairs
         that occur less than `min_frequency` times, or would be longer than `max_token_length`
-        bytes, are not merged. The result does not depend on `num_threads` (None: one a core).
+        bytes, are not merged. All 256 bytes are always in the vocabulary. The result does not
+        depend on `num_threads` (None: as in `encode_batch`).
+
+        Training holds the distinct pieces of the corpus, not the corpus: 40 to 64 bytes each, and
+        as many again while merges are learnt. `memory_limit` bytes for them are a limit at which
+        training fails rather than going on (None: no limit).
+
+        With a `base`, training goes on from that tokenizer: its ids, merges and pattern stay
+        (`pattern` is not used), `vocab_size` counts its ids too, and special tokens and merges
+        are added after them. Text that the base was trained on gives what training without a
+        stop gives.
 
         `progress(done, total)` counts bytes of text (total 0: not known), then merges.
         Raises `InvalidInputError` for a vocabulary too small, no text, or a bad pattern, and
@@ -88,19 +100,18 @@ class Tokenizer(_core.Tokenizer):
             raise InvalidInputError(
                 "texts is one string, but must be an iterable of texts; pass [text]"
             )
-        _check_counts(vocab_size, num_threads, min_frequency, max_token_length)
-        core = _core.train_tokenizer(
-            texts,
+        options = _options(
             vocab_size,
-            pattern,
-            list(special_tokens),
-            num_threads,
-            min_frequency,
-            max_token_length,
-            errors,
-            progress,
+            pattern=pattern,
+            special_tokens=special_tokens,
+            num_threads=num_threads,
+            min_frequency=min_frequency,
+            max_token_length=max_token_length,
+            memory_limit=memory_limit,
+            base=base,
+            errors=errors,
         )
-        return cls(core, name=name)
+        return cls(_core.train_tokenizer(texts, options, progress), name=name)
 
     @classmethod
     def train_files(
@@ -113,6 +124,8 @@ class Tokenizer(_core.Tokenizer):
         num_threads: int | None = None,
         min_frequency: int = 1,
         max_token_length: int | None = None,
+        memory_limit: int | None = None,
+        base: Tokenizer | None = None,
         errors: Literal["strict", "replace", "skip"] = "strict",
         progress: Progress | None = None,
         name: str = "trained",
@@ -123,19 +136,18 @@ class Tokenizer(_core.Tokenizer):
         """
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
-        _check_counts(vocab_size, num_threads, min_frequency, max_token_length)
-        core = _core.train_tokenizer_files(
-            [Path(path) for path in paths],
+        options = _options(
             vocab_size,
-            pattern,
-            list(special_tokens),
-            num_threads,
-            min_frequency,
-            max_token_length,
-            errors,
-            progress,
+            pattern=pattern,
+            special_tokens=special_tokens,
+            num_threads=num_threads,
+            min_frequency=min_frequency,
+            max_token_length=max_token_length,
+            memory_limit=memory_limit,
+            base=base,
+            errors=errors,
         )
-        return cls(core, name=name)
+        return cls(_core.train_tokenizer_files([Path(path) for path in paths], options, progress), name=name)
 
     @classmethod
     def load(cls, path: StrPath, *, name: str | None = None) -> Tokenizer:
@@ -322,18 +334,41 @@ class Tokenizer(_core.Tokenizer):
         return f"<Tokenizer {self.name!r}: {self.num_tokens} tokens, pattern {self.pattern!r}>"
 
 
-def _check_counts(
-    vocab_size: int, num_threads: int | None, min_frequency: int, max_token_length: int | None
-) -> None:
-    """What the core's unsigned numbers cannot hold; its own limits are narrower."""
-    for name, value in (
-        ("vocab_size", vocab_size),
-        ("num_threads", num_threads),
-        ("min_frequency", min_frequency),
-        ("max_token_length", max_token_length),
+def _options(
+    vocab_size: int,
+    *,
+    pattern: str | None,
+    special_tokens: Iterable[str],
+    num_threads: int | None,
+    min_frequency: int,
+    max_token_length: int | None,
+    memory_limit: int | None,
+    base: Tokenizer | None,
+    errors: str,
+) -> _core._TrainOptions:
+    """The options of training, checked for what the core's unsigned numbers cannot hold; its own
+    limits are narrower."""
+    for name, value, limit in (
+        ("vocab_size", vocab_size, 2**32),
+        ("num_threads", num_threads, 2**32),
+        ("min_frequency", min_frequency, 2**32),
+        ("max_token_length", max_token_length, 2**32),
+        ("memory_limit", memory_limit, 2**63),
     ):
-        if value is not None and not 0 <= value < 2**32:
-            raise InvalidInputError(f"{name} = {value}: must be at least 1 and below 2**32")
+        if value is not None and not 0 <= value < limit:
+            shown = f"2**{limit.bit_length() - 1}"
+            raise InvalidInputError(f"{name} = {value}: must be at least 1 and below {shown}")
+    return {
+        "vocab_size": vocab_size,
+        "pattern": pattern,
+        "special_tokens": list(special_tokens),
+        "num_threads": num_threads,
+        "min_frequency": min_frequency,
+        "max_token_length": max_token_length,
+        "memory_limit": memory_limit,
+        "base": base,
+        "errors": errors,
+    }
 
 
 def _unpickle(cls: type[Tokenizer], content: bytes, name: str) -> Tokenizer:

@@ -444,6 +444,11 @@ impl Tokenizer {
         Ok(last)
     }
 
+    /// Appends the tokens of a piece.
+    pub(super) fn append_piece(&self, piece: &[u8], scratch: &mut Scratch, out: &mut Vec<u32>) {
+        self.pieces.encode(piece, scratch, out);
+    }
+
     /// Whether text is changed, or tokens are found in changed text.
     pub(super) fn is_normalizing(&self) -> bool {
         !self.normalization.is_empty() || !self.normalized.is_empty()
