@@ -48,7 +48,8 @@ class Tokenizer:
     `allowed_special` (a set of special tokens, or "all"; default none) are encoded as those
     tokens. If the text holds one of `disallowed_special` (a collection, or "all", the default:
     all that are not allowed), `InvalidInputError` (a `ValueError`) is raised. Those in neither are
-    ordinary text.
+    ordinary text. With `add_special_tokens`, the tokens that the post-processor of a
+    `tokenizer.json` puts around a text are added; `InvalidInputError` if it is not supported.
     """
 
     def __new__(cls, tokenizer: Tokenizer, /) -> Self: ...
@@ -58,6 +59,7 @@ class Tokenizer:
         *,
         allowed_special: AbstractSet[str] | Literal["all"] | None = None,
         disallowed_special: Collection[str] | Literal["all"] | None = None,
+        add_special_tokens: bool = False,
     ) -> list[int]:
         """The ids of a text."""
     def encode_ordinary(self, text: _Text) -> list[int]:
@@ -68,6 +70,7 @@ class Tokenizer:
         *,
         allowed_special: AbstractSet[str] | Literal["all"] | None = None,
         disallowed_special: Collection[str] | Literal["all"] | None = None,
+        add_special_tokens: bool = False,
     ) -> NDArray[np.uint32]:
         """As `encode`; uint32 of shape (tokens,)."""
     def encode_batch(
@@ -77,6 +80,7 @@ class Tokenizer:
         num_threads: int | None = None,
         allowed_special: AbstractSet[str] | Literal["all"] | None = None,
         disallowed_special: Collection[str] | Literal["all"] | None = None,
+        add_special_tokens: bool = False,
     ) -> list[list[int]]:
         """The ids of each text, in order; `num_threads` None means one a core. No thread outlives
         the call."""
@@ -97,7 +101,8 @@ class Tokenizer:
         disallowed_special: Collection[str] | Literal["all"] | None = None,
     ) -> tuple[list[int], list[tuple[int, int]]]:
         """The ids, and for each the smallest range `(start, end)` of characters that holds its
-        bytes; tokens that share a character share its place. Not for tokenizers that normalize."""
+        bytes; tokens that share a character share its place. Not for tokenizers that normalize,
+        or whose file removes white space or adds it."""
     def encode_single_token(self, text_or_bytes: _Text) -> int:
         """The id of one token, special ones included; `UnknownTokenError` (a `KeyError`)."""
     def decode_bytes(self, tokens: _Ids) -> bytes:
@@ -143,7 +148,8 @@ class Tokenizer:
         """The id of "<|endoftext|>", or None."""
     @property
     def pattern(self) -> str | None:
-        """The short name of a published pattern, otherwise its expression; None for no split."""
+        """The short name of a published pattern, otherwise its expression; None for no split. For a
+        file with several steps "Sequence(...)", which is no pattern."""
     @property
     def fingerprint(self) -> str:
         """32 hexadecimal digits that stand for everything ids depend on; kept by save and load."""
@@ -151,7 +157,8 @@ class Tokenizer:
     def merges(self) -> list[tuple[int, int, int]]:
         """Triples (left id, right id, id) in the order of their ranks."""
     def pretokenize(self, text: str) -> list[str]:
-        """The pieces that a text is cut into, special tokens being ordinary text."""
+        """The pieces that a text is cut into, special tokens being ordinary text; U+FFFD stands for
+        bytes of a piece that are no character."""
     def to_json(self) -> bytes:
         """The content of a `tokenizer.json`."""
     def save_json(self, path: _Path) -> None:

@@ -15,7 +15,9 @@ pub mod json;
 mod linear;
 pub mod merges;
 pub mod naive;
+mod normalize;
 mod offsets;
+mod post_process;
 pub mod rank_file;
 pub mod stream;
 #[cfg(test)]
@@ -27,6 +29,8 @@ mod vocabulary;
 
 pub use added::AddedToken;
 pub use merges::Merge;
+pub use normalize::Normalization;
 pub use offsets::character_spans;
-pub use tokenizer::{Allowed, Normalization, Parts, Text, Tokenizer};
+pub use post_process::PostProcessor;
+pub use tokenizer::{Allowed, Parts, Text, Tokenizer};
 pub use vocabulary::{MAX_ID, Vocabulary};

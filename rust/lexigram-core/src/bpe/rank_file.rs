@@ -54,8 +54,11 @@ pub fn write_tiktoken(tokenizer: &Tokenizer) -> Result<Vec<u8>> {
         let limit = "a .tiktoken file cannot express that; use save() for a tokenizer.json";
         Err(Error::argument("tokenizer", what, limit))
     };
-    if !tokenizer.normalization().is_empty() {
-        return refuse("it normalizes text");
+    if !tokenizer.keeps_text() {
+        return refuse("it normalizes text, or removes from it or adds to it");
+    }
+    if tokenizer.steps().is_some() {
+        return refuse("it cuts text by several steps, not by one pattern");
     }
     if tokenizer.added().iter().any(|token| !token.special) {
         return refuse("it has added tokens that are not special");
@@ -110,7 +113,7 @@ pub fn read_gpt2(encoder_json: &Path, vocab_bpe: &Path) -> Result<Tokenizer> {
             Some(token) if token.len() == 1 || products.contains(&id) => {
                 parts.tokens.push((id, token))
             }
-            _ => parts.added.push(AddedToken { text, id, special: true, normalized: false }),
+            _ => parts.added.push(AddedToken::special(text, id)),
         }
     }
     parts.merges = Some(merges);

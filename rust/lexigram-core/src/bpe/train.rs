@@ -96,7 +96,7 @@ impl Trainer {
                 _ if is_byte => "it stands for a byte; choose a text such as \"<|...|>\"",
                 _ => {
                     let (text, id) = (text.clone(), id as u32);
-                    added.push(AddedToken { text, id, special: true, normalized: false });
+                    added.push(AddedToken::special(text, id));
                     continue;
                 }
             };
