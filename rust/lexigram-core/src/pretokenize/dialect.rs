@@ -16,7 +16,10 @@ pub enum Dialect {
     Oniguruma,
 }
 
-const WORD: &str = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}";
+/// `\w` in a class.
+const IN_CLASS: &str = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}";
+/// `\w` outside: there Oniguruma looks Latin-1 up in another table, which has `²³¹¼½¾` too.
+const WORD: &str = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}²³¹¼½¾";
 
 /// The expression in the common spelling, or what in it has none.
 pub fn portable(regex: &str, dialect: Dialect) -> Result<String, String> {
@@ -128,7 +131,8 @@ impl<'r> Walk<'r> {
         let text = self.take(length);
         if self.dialect.is_none() {
             let word = match c {
-                'w' if in_class => WORD.to_owned(),
+                'w' if in_class => IN_CLASS.to_owned(),
+                'W' if in_class => format!("[^{IN_CLASS}]"),
                 'w' => format!("[{WORD}]"),
                 'W' => format!("[^{WORD}]"),
                 'b' if !in_class => {
@@ -357,7 +361,7 @@ mod tests {
                 assert!(portable(bad, dialect).is_err(), "{bad}");
             }
         }
-        assert_eq!(expand(r"[\w-]\w").unwrap(), format!("[{WORD}-][{WORD}]"));
+        assert_eq!(expand(r"[\w-]\w").unwrap(), format!("[{IN_CLASS}-][{WORD}]"));
     }
 
     #[test]
