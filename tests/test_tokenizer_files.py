@@ -228,4 +228,10 @@ def test_added_tokens_of_any_kind(tokens: list[tuple[str, set[str]]], text: str)
     known = [token for token in flags if token["content"] not in model()["vocab"]]
     content = instance({"pre_tokenizer": byte_level(), "added": known})
     ours, twin = Tokenizer.from_json(content), tokenizers.Tokenizer.from_str(content)
-    assert ours.encode(text, allowed_special="all") == twin.encode(text).ids
+    ids = ours.encode(text, allowed_special="all")
+    try:
+        expected = twin.encode(text).ids
+    except BaseException as panic:  # where blanks that one token took are another token
+        assert type(panic).__name__ == "PanicException"
+        return
+    assert ids == expected

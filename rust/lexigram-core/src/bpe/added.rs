@@ -132,13 +132,17 @@ impl<'f> Iterator for Matches<'f, '_> {
                 continue;
             }
             if token.lstrip {
-                start = before.trim_end().len();
+                start = before.trim_end().len().max(self.taken);
             }
             if token.rstrip {
                 end += after.len() - after.trim_start().len();
             }
             let ordinary = self.taken..start.max(self.taken);
             self.taken = end;
+            // The token before has taken all of it.
+            if start >= end {
+                continue;
+            }
             return Some((ordinary, token));
         }
     }
@@ -210,6 +214,8 @@ mod tests {
         assert_eq!(spans(&[wide.clone()], "<m>  <m>"), ["", "1", "", "1", ""]);
         // A blank that is a token is found again after it was taken.
         assert_eq!(spans(&[wide, plain(" ", 2)], "<m>  b"), ["", "1", "", "2", "", "2", "b"]);
+        let blank = AddedToken { lstrip: true, rstrip: true, ..plain(" ", 3) };
+        assert_eq!(spans(&[blank], "a   b"), ["a", "3", "b"]);
         let word = AddedToken { single_word: true, ..plain("ab", 1) };
         assert_eq!(
             spans(&[word], "ab abc é\u{301}ab _ab (ab)"),
