@@ -34,7 +34,7 @@ DEEPSEEK_V3 = (
     r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"""
     r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-BLOOM = r" ?[^(\s|[.,!?…。，、।۔،])]+"  # noqa: RUF001
+BLOOM = r" ?[^(\s|[.,!?…。，、।۔،])]+"
 # As a conversion of tiktoken's own expression writes it; Oniguruma reads `{1,3}+` as a repetition.
 TIKTOKEN_CL100K = (
     r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"
@@ -237,9 +237,7 @@ def model() -> Json:
     twin = tokenizers.Tokenizer(models.BPE())
     twin.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=1200, initial_alphabet=alphabet, show_progress=False
-    )
+    trainer = trainers.BpeTrainer(vocab_size=1200, initial_alphabet=alphabet, show_progress=False)
     twin.train_from_iterator([corpus()], trainer)
     found: Json = json.loads(twin.to_str())["model"]
     return found
@@ -274,5 +272,7 @@ def with_ids(processor: Json, ids: dict[str, int]) -> Json:
         named = {name: {"id": name, "ids": [i], "tokens": [name]} for name, i in ids.items()}
         return processor | {"special_tokens": named}
     if processor["type"] == "RobertaProcessing":
-        return processor | {key: [processor[key][0], ids[processor[key][0]]] for key in ("sep", "cls")}
+        return processor | {
+            key: [processor[key][0], ids[processor[key][0]]] for key in ("sep", "cls")
+        }
     return processor

@@ -1,8 +1,8 @@
 """Vocabularies that have a name: what they are, and where their files are.
 
 A file is looked for in the folder `tokenizers` of `LEXIGRAM_DATA`, then of the cache
-(`LEXIGRAM_CACHE`, by default `~/.cache/lexigram`), then in tiktoken's cache; otherwise it is fetched
-from its publisher into our cache. Whatever the place, its SHA-256 is checked.
+(`LEXIGRAM_CACHE`, by default `~/.cache/lexigram`), then in tiktoken's cache; otherwise it is
+fetched from its publisher into our cache. Whatever the place, its SHA-256 is checked.
 """
 
 from __future__ import annotations
@@ -69,9 +69,7 @@ _P50K = _tiktoken("p50k_base", "94b5ca7dff4d00767bc256fdd1b27e5b17361d7b8a5f9685
 _CL100K = _tiktoken(
     "cl100k_base", "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
 )
-_O200K = _tiktoken(
-    "o200k_base", "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
-)
+_O200K = _tiktoken("o200k_base", "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d")
 _HARMONY = {
     200002: "return", 200003: "constrain", 200005: "channel", 200006: "start", 200007: "end",
     200008: "message", 200012: "call",

@@ -277,7 +277,7 @@ impl Tokenizer {
             field(bytemuck::bytes_of(&[merge.left, merge.right, merge.token]));
         }
         field(b"added");
-        for token in &self.added {
+        for token in &self.added_as_found() {
             field(&token.id.to_le_bytes());
             field(&[token.special.into(), token.normalized.into()]);
             if token.lstrip || token.rstrip || token.single_word {
@@ -294,6 +294,15 @@ impl Tokenizer {
             field(format!("{:?}", self.post_processor).as_bytes());
         }
         format!("{:032x}", hasher.digest128())
+    }
+
+    /// The added tokens; where looking for them before or after normalization is the same, before.
+    fn added_as_found(&self) -> Vec<AddedToken> {
+        let mut added = self.added.clone();
+        if self.normalization.is_empty() && added.iter().all(|token| token.normalized) {
+            added.iter_mut().for_each(|token| token.normalized = false);
+        }
+        added
     }
 
     /// The first special token in `text` among `disallowed` (`None`: all of them).
@@ -569,7 +578,7 @@ impl PartialEq for Tokenizer {
             && self.pretokenizer.regex() == other.pretokenizer.regex()
             && self.steps.as_ref().map(Steps::description)
                 == other.steps.as_ref().map(Steps::description)
-            && self.added == other.added
+            && self.added_as_found() == other.added_as_found()
             && self.normalization == other.normalization
             && self.post_processor == other.post_processor
     }

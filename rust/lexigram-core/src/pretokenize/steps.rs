@@ -108,7 +108,7 @@ impl Steps {
     /// The pieces of a text.
     pub fn cut<'t>(&self, text: &'t str) -> Result<Cut<'t>> {
         let mut text = Cow::Borrowed(text);
-        let mut pieces = if text.is_empty() { vec![] } else { vec![0..text.len()] };
+        let mut pieces = Vec::from_iter((!text.is_empty()).then_some(0..text.len()));
         let mut in_alphabet = false;
         for (number, step) in self.steps.iter().enumerate() {
             match step {
