@@ -210,8 +210,8 @@ mod tests {
     #[test]
     fn flags() {
         let wide = AddedToken { lstrip: true, rstrip: true, ..plain("<m>", 1) };
-        assert_eq!(spans(&[wide.clone()], "a \u{a0}<m>\n b"), ["a", "1", "b"]);
-        assert_eq!(spans(&[wide.clone()], "<m>  <m>"), ["", "1", "", "1", ""]);
+        assert_eq!(spans(std::slice::from_ref(&wide), "a \u{a0}<m>\n b"), ["a", "1", "b"]);
+        assert_eq!(spans(std::slice::from_ref(&wide), "<m>  <m>"), ["", "1", "", "1", ""]);
         // A blank that is a token is found again after it was taken.
         assert_eq!(spans(&[wide, plain(" ", 2)], "<m>  b"), ["", "1", "", "2", "", "2", "b"]);
         let blank = AddedToken { lstrip: true, rstrip: true, ..plain(" ", 3) };
