@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 import unicodedata
@@ -241,3 +242,53 @@ def test_added_tokens_of_any_kind(tokens: list[tuple[str, set[str]]], text: str)
         # It panics where blanks that one token took are another token.
         return
     assert ids == expected
+
+
+BYTES = "".join(f"{base64.b64encode(bytes([byte])).decode()} {byte}\n" for byte in range(256))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (BYTES + "YWI= 256\nYWI= 257\n", r'"ab" has the ids 256 and 257'),
+        (BYTES + "YWI= 255\n", "token id = 255: it stands for both"),
+        (BYTES + "YWI= 4294967295\n", "number the tokens without large gaps"),
+        (BYTES + "YWI= 99999999999999\n", "line 257: the rank is not a number"),
+        (BYTES + "YWI= -1\n", "line 257: the rank is not a number"),
+        (BYTES + "YWI 256\n", "line 257: the token is not base64"),
+        (BYTES + "Y-I= 256\n", "line 257: the token is not base64"),
+        (BYTES + "256\n", "line 257: there is no space"),
+        (BYTES.replace("YQ== 97\n", ""), "255 of 256 bytes"),
+        ("\n\n", "the file is empty"),
+        ('{"version": "1.0"}', "line 1: the token is not base64"),
+    ],
+)
+def test_hostile_rank_files(content: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.tiktoken").write_text(content)
+    with pytest.raises(FormatError, match=message) as caught:
+        Tokenizer.from_tiktoken(tmp_path / "bad.tiktoken", "gpt2")
+    assert "bad.tiktoken" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_rank_files_with_other_blanks(tmp_path: Path) -> None:
+    (tmp_path / "x.tiktoken").write_text(BYTES.replace(" ", "\t ").replace("\n", " \r\n\r\n"))
+    assert Tokenizer.from_tiktoken(tmp_path / "x.tiktoken", None).encode("ab") == [97, 98]
+
+
+@pytest.mark.parametrize(
+    ("encoder", "merges", "message"),
+    [
+        ("[]", "", "encoder.json: .*must map tokens to ids"),
+        ('{"a": -1}', "", "encoder.json: .*must map tokens to ids"),
+        ('{"a": 0}', "#version: 0.2\na b\n", 'vocab.bpe: line 2: "b" is not in'),
+        ('{"a": 0}', "ab\n", "vocab.bpe: line 1: there is no space"),
+        ('{"a": 0}', "", "1 of 256 bytes"),
+    ],
+)
+def test_hostile_files_of_gpt2(encoder: str, merges: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "encoder.json").write_text(encoder)
+    (tmp_path / "vocab.bpe").write_text(merges)
+    with pytest.raises(FormatError, match=message) as caught:
+        Tokenizer.from_gpt2(tmp_path / "encoder.json", tmp_path / "vocab.bpe")
+    assert "\n" not in str(caught.value)
