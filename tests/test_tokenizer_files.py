@@ -244,6 +244,27 @@ def test_added_tokens_of_any_kind(tokens: list[tuple[str, set[str]]], text: str)
     assert ids == expected
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"^[a-z]+$|\s",
+        r"\p{N}{1,2}+|.",
+        r"\w+|\W",
+        r"(?s).{3}",
+        r"(?m)^ +|\S+$",
+        r"\bthe\b|\Be",
+        r"x*",
+    ],
+)
+def test_a_pattern_of_ours_means_the_same_to_readers_of_the_file(pattern: str) -> None:
+    ours = Tokenizer.train([corpus()], 500, pattern=pattern)
+    twin = tokenizers.Tokenizer.from_buffer(ours.to_json())
+    again = Tokenizer.from_json(ours.to_json())
+    assert again == ours
+    for text in (corpus()[:20_000], "abc", "a\nb\n\n", "the 12345\n  x the\u200dno ½²", "\n"):
+        assert ours.encode_ordinary(text) == twin.encode(text).ids == again.encode_ordinary(text)
+
+
 BYTES = "".join(f"{base64.b64encode(bytes([byte])).decode()} {byte}\n" for byte in range(256))
 
 

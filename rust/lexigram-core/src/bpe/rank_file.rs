@@ -37,7 +37,8 @@ pub fn read_tiktoken(
         let space = space.ok_or_else(|| bad(number, "there is no space"))?;
         let token = from_base64(&line[..space]);
         let token = token.ok_or_else(|| bad(number, "the token is not base64"))?;
-        let rank = std::str::from_utf8(line[space..].trim_ascii()).ok().and_then(|rank| rank.parse().ok());
+        let rank =
+            std::str::from_utf8(line[space..].trim_ascii()).ok().and_then(|rank| rank.parse().ok());
         tokens.push((rank.ok_or_else(|| bad(number, "the rank is not a number"))?, token));
     }
     if tokens.is_empty() {
