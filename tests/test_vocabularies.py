@@ -225,7 +225,9 @@ def test_names_special_tokens_and_hashes_are_those_of_tiktoken(
 
     monkeypatch.setattr(openai_public, "load_tiktoken_bpe", ranks)
     monkeypatch.setattr(openai_public, "data_gym_to_mergeable_bpe_ranks", gpt2)
-    assert set(vocabularies.vocabularies()) == set(openai_public.ENCODING_CONSTRUCTORS)
+    assert set(vocabularies.vocabularies()) == openai_public.ENCODING_CONSTRUCTORS.keys() - {
+        "o200k_harmony"  # two of its special tokens have the same id
+    }
     for name, ours in vocabularies.vocabularies().items():
         asked.clear()
         theirs = openai_public.ENCODING_CONSTRUCTORS[name]()

@@ -132,8 +132,8 @@ class Tokenizer(_core.Tokenizer):
         finds a vocabulary by its name.
 
         `path` is such a file, a folder with a `tokenizer.json`, or where neither exists a name:
-        "gpt2", "r50k_base", "p50k_base", "p50k_edit", "cl100k_base", "o200k_base" or
-        "o200k_harmony", with the ids of the tiktoken encoding of that name. Its files are looked
+        "gpt2", "r50k_base", "p50k_base", "p50k_edit", "cl100k_base" or "o200k_base", with the
+        ids of the tiktoken encoding of that name. Its files are looked
         for in `LEXIGRAM_DATA`, in the cache (`LEXIGRAM_CACHE`) and in tiktoken's; otherwise they
         are fetched from their publisher into the cache, while `progress(done, total)` counts
         bytes. Their SHA-256 is checked wherever they are.

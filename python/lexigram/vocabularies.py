@@ -64,16 +64,13 @@ def _gpt2(file: str, sha256: str) -> Source:
 
 
 # Names, patterns, special tokens, addresses and hashes are those of tiktoken's openai_public.py.
+# Its o200k_harmony is left out: there one id has two special tokens.
 _R50K = _tiktoken("r50k_base", "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930")
 _P50K = _tiktoken("p50k_base", "94b5ca7dff4d00767bc256fdd1b27e5b17361d7b8a5f968547f9f23eb70d2069")
 _CL100K = _tiktoken(
     "cl100k_base", "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
 )
 _O200K = _tiktoken("o200k_base", "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d")
-_HARMONY = {
-    200002: "return", 200003: "constrain", 200005: "channel", 200006: "start", 200007: "end",
-    200008: "message", 200012: "call",
-}  # fmt: skip
 
 _VOCABULARIES = (
     Vocabulary(
@@ -115,20 +112,6 @@ _VOCABULARIES = (
         sources=_O200K,
         pattern="o200k",
         special_tokens={_EOT: 199999, "<|endofprompt|>": 200018},
-    ),
-    Vocabulary(
-        name="o200k_harmony",
-        sources=_O200K,
-        pattern="o200k",
-        special_tokens={
-            "<|startoftext|>": 199998,
-            _EOT: 199999,
-            **{
-                f"<|{_HARMONY.get(i, f'reserved_{i}')}|>": i
-                for i in range(200000, 201088)
-            },
-            "<|endofprompt|>": 200018,
-        },
     ),
 )  # fmt: skip
 
