@@ -56,7 +56,7 @@ check-tools:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "Python's venv module is missing. Install it (Debian: apt install python3-venv)." >&2; exit 1; }
 	@command -v cargo >/dev/null || \
-	  { echo "lexigram needs a Rust toolchain (1.88 or newer): https://rustup.rs" >&2; exit 1; }
+	  { echo "lexigram needs a Rust toolchain (1.89 or newer): https://rustup.rs" >&2; exit 1; }
 
 $(PY): | check-tools
 	$(PYTHON) -m venv $(VENV)

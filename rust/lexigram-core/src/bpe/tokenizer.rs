@@ -8,8 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::added::{AddedToken, Finder, Finders};
-use super::cache::long::PieceCache;
-use super::cache::{self, MAX_TOKENS, Table, WordCache};
+use super::cache::WordCache;
 use super::decode::{TokenBytes, token_at};
 use super::encode::{PieceEncoder, Scratch};
 use super::json::FileFields;
@@ -18,7 +17,7 @@ use super::normalize::Normalization;
 use super::post_process::PostProcessor;
 use super::vocabulary::{NO_TOKEN, Vocabulary};
 use crate::pretokenize::steps::Steps;
-use crate::pretokenize::{Ends, MAX_PIECES, Pretokenizer};
+use crate::pretokenize::{Ends, Pretokenizer};
 use crate::{Error, Result};
 
 /// What a tokenizer is made of.
@@ -103,31 +102,11 @@ pub struct Tokenizer {
 }
 
 /// What a call works in.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Workspace {
     words: WordCache,
-    long: PieceCache,
     scratch: Scratch,
     ends: Ends,
-    /// Keys of the pieces of one batch, and where the table of words has them.
-    keys: [u128; MAX_PIECES],
-    places: [u32; MAX_PIECES],
-    /// Tokens of the pieces of one batch that are not yet in the output.
-    flat: [u32; MAX_TOKENS * (MAX_PIECES + 1)],
-}
-
-impl Default for Workspace {
-    fn default() -> Self {
-        Self {
-            words: WordCache::default(),
-            long: PieceCache::default(),
-            scratch: Scratch::default(),
-            ends: Ends::default(),
-            keys: [0; MAX_PIECES],
-            places: [0; MAX_PIECES],
-            flat: [0; MAX_TOKENS * (MAX_PIECES + 1)],
-        }
-    }
 }
 
 impl Tokenizer {
@@ -488,7 +467,7 @@ impl Tokenizer {
             Some(cut) => (&cut.bytes[..], Some(&cut.ends[..])),
             None => (text.as_bytes(), None),
         };
-        let Workspace { words, long, scratch, ends, keys, places, flat } = work;
+        let Workspace { words, scratch, ends } = work;
         let (mut start, mut last) = (0, out.len());
         while start < bytes.len() {
             match &mut known {
@@ -496,60 +475,12 @@ impl Tokenizer {
                 None => self.pretokenizer.fill(text, start, ends)?,
             }
             let ends = ends.as_slice();
-            let mut table = words.table(ends.len());
-            // All words of the batch are asked for before the first is needed.
-            let mut from = start;
-            for ((&end, key), place) in ends.iter().zip(keys.iter_mut()).zip(places.iter_mut()) {
-                *key = cache::key(bytes, from, end);
-                *place = table.expect(*key);
-                from = end;
-            }
-            let mut filled = 0;
-            for ((&end, &key), &place) in ends.iter().zip(keys.iter()).zip(places.iter()) {
-                if let Some((tokens, count)) = table.get(key, place) {
-                    last = filled;
-                    // Four tokens are written, so many count: cheaper than copying just those.
-                    flat[filled..filled + MAX_TOKENS].copy_from_slice(&tokens);
-                    filled += count;
-                } else {
-                    out.extend_from_slice(&flat[..filled]);
-                    filled = 0;
-                    let before = out.len();
-                    self.encode_rare(&bytes[start..end], key, &mut table, long, scratch, out);
-                    last = before;
-                }
-                start = end;
-            }
-            if filled > 0 {
-                last += out.len();
-                out.extend_from_slice(&flat[..filled]);
-            }
+            last = words.encode(bytes, start, ends, out, |piece, out| {
+                self.pieces.encode(piece, scratch, out);
+            });
+            start = ends.last().copied().unwrap_or(bytes.len());
         }
         Ok(last)
-    }
-
-    /// A piece that is not where the table of words has it first.
-    #[cold]
-    fn encode_rare(
-        &self,
-        piece: &[u8],
-        key: u128,
-        table: &mut Table<'_>,
-        long: &mut PieceCache,
-        scratch: &mut Scratch,
-        out: &mut Vec<u32>,
-    ) {
-        if let Some((tokens, count)) = table.get_far(key) {
-            return out.extend_from_slice(&tokens[..count]);
-        }
-        if let Some(tokens) = long.get(piece) {
-            return out.extend_from_slice(tokens);
-        }
-        let before = out.len();
-        self.pieces.encode(piece, scratch, out);
-        if !table.insert(key, &out[before..]) {
-            long.insert(piece, &out[before..]);
-        }
     }
 
     /// The bytes of the tokens, joined.

@@ -61,18 +61,18 @@ impl Windowed for Cl100k {
             return 0;
         }
         let Masks { number, space, newline, blank, valid, .. } = *masks;
-        let letter = masks.upper | masks.lower;
+        let letter = masks.letter();
         let symbol = masks.known() & !(letter | number | space);
-        // A lone symbol, no space before it, is the first character of a word.
         let symbol_start = symbol & !after(symbol) & !after(blank);
-        let prefix = symbol_start & before(letter);
-        let (after_contraction, certain_to) =
-            contractions(prefix & masks.apostrophe, window, valid, contraction);
+        let apostrophe = symbol_start & masks.apostrophe & before(letter);
+        let (after_contraction, certain_to) = contractions(apostrophe, window, valid, contraction);
         // Line breaks that close a run of symbols: adding at the start of their run clears it.
         let closing = newline & !newline.wrapping_add(newline & after(symbol));
         let space = space & !closing;
         let indent = space & !newline;
-        let letter_start = letter & !after(letter) & !after(indent) & !after(prefix);
+        // A lone symbol, no space before it, is the first character of a word.
+        let prefixed = masks.next(symbol_start);
+        let letter_start = letter & !after(letter) & !after(indent) & !prefixed;
         let space_start = space & !after(space);
         let last_space = indent & !before(space) & !before(closing);
         let after_lines = indent & after(newline) & !indents_before_newline(indent, newline);

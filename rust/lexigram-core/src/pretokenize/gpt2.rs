@@ -37,7 +37,7 @@ impl Windowed for Gpt2 {
         if valid < 2 {
             return 0;
         }
-        let letter = masks.upper | masks.lower;
+        let letter = masks.letter();
         let symbol = masks.known() & !(letter | number | space);
         // A space before a run of any class is its first character.
         let fresh = |run: u64| run & !after(run) & !after(blank);

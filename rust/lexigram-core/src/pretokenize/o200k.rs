@@ -66,21 +66,23 @@ impl Windowed for O200k {
         if valid < 2 {
             return 0;
         }
-        let letter = upper | lower;
+        // What words are made of: letters and marks.
+        let both = masks.caseless | masks.mark;
+        let letter = upper | lower | both;
         let symbol = masks.known() & !(letter | number | space);
         // Contractions belong to the word before; what follows them begins a piece.
         let marks = masks.apostrophe & after(letter) & before(letter);
         let (after_contraction, certain_to) = contractions(marks, window, valid, contraction);
         let contracted = marks & (after_contraction >> 2 | after_contraction >> 3);
-        // A lone symbol, no space before it, is the first character of a word.
         let symbol_start = symbol & !after(symbol) & !after(blank) & !contracted;
-        let prefix = symbol_start & before(letter);
         // Line breaks that close a run of symbols: adding at the start of their run clears it.
         let closing = newline & !newline.wrapping_add(newline & after(symbol));
         let open = space & !closing;
         let indent = open & !newline;
+        // A lone symbol, no space before it, is the first character of a word.
+        let prefixed = masks.next(symbol_start);
         let letter_start =
-            letter & !after(letter) & !after(indent) & !after(prefix) & !after(contracted);
+            letter & !after(letter) & !after(indent) & !prefixed & !after(contracted);
         let hump = upper & after(lower) & !contracted_letters(contracted, after_contraction);
         let space_start = open & !after(open);
         let last_space = indent & !before(space);
@@ -93,8 +95,10 @@ impl Windowed for O200k {
             | last_space
             | after_lines
             | after_contraction;
-        // A slash after such a line break closes the run as well: rare, and left to the scanner.
-        let strange = slash & after(closing);
+        // Rare, and left to the scanner: a slash after such a line break, which closes the run as
+        // well; a mark after a symbol, which may belong to its run; an upper case letter after one
+        // that is in both classes, before which a word may or may not end.
+        let strange = slash & after(closing) | masks.mark & after(symbol) | upper & after(both);
         let known_to = if strange == 0 { valid } else { strange.trailing_zeros() - 1 };
         // An apostrophe at the end may go on as a contraction.
         let last = masks.apostrophe & after(letter) & (7 << (valid.max(3) - 3));

@@ -1,30 +1,41 @@
-//! Piece boundaries of ASCII text, 64 bytes at a time.
+//! Piece boundaries, 64 bytes of text at a time.
 //!
 //! A window begins where a piece begins, so by the invariant of [`super`] its boundaries depend on
-//! nothing before it. Each class of characters is a 64-bit mask with one bit a byte, and the rules
-//! of a pattern become a few operations on masks. What a rule needs to know beyond the window is
-//! not guessed: [`Windowed::starts`] leaves out every start that is not certain, and the next
-//! window begins at the last one that is. Where none is certain, or text is not ASCII, the scanner
-//! of the pattern finds one piece. So windows and scanners give the same pieces, which the tests
-//! check against the expressions.
+//! nothing before it. Each class of characters is a 64-bit mask with one bit a byte, all bytes of a
+//! character alike, and the rules of a pattern become a few operations on masks. ASCII is
+//! classified by vector instructions where the machine has them, other characters one by one.
+//! White space and numbers beyond ASCII are rare, and the rules count them by the character: what
+//! is known of a window ends before the first of them.
+//!
+//! What a rule needs to know beyond the window is not guessed: [`Windowed::starts`] leaves out
+//! every start that is not certain, and the next window begins at the last one that is. Where none
+//! is certain the scanner of the pattern finds one piece. So windows and scanners give the same
+//! pieces, which the tests check against the expressions.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod portable;
 
+use super::class::{self, CASELESS, LOWER, MARK, NUMBER, SPACE, UPPER};
 use super::{Ends, Scan};
 
 /// Bytes in a window.
 pub const WINDOW: usize = 64;
 
-/// The classes of the characters of a window, as far as it is ASCII; bit i stands for byte i, and
-/// bits from `valid` on are 0.
+/// The classes of the characters of a window, as far as they are known; bit i stands for byte i,
+/// and bits from `valid` on are 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Masks {
-    /// `A` to `Z`.
+    /// Upper case and title case letters.
     pub upper: u64,
-    /// `a` to `z`.
+    /// Lower case letters.
     pub lower: u64,
+    /// Letters without case.
+    pub caseless: u64,
+    /// Marks.
+    pub mark: u64,
     /// `0` to `9`.
     pub number: u64,
     /// White space, line breaks among it.
@@ -37,22 +48,90 @@ pub struct Masks {
     pub apostrophe: u64,
     /// `/`.
     pub slash: u64,
-    /// How many bytes from the first are ASCII.
+    /// Bytes of a character after its first.
+    pub tail: u64,
+    /// How many bytes from the first are known.
     pub valid: u32,
 }
 
 impl Masks {
-    /// Bits for the bytes that are ASCII.
+    /// Bits for the bytes that are known.
     #[inline(always)]
     pub fn known(&self) -> u64 {
-        if self.valid >= 64 { u64::MAX } else { (1 << self.valid) - 1 }
+        below(self.valid)
+    }
+
+    /// Letters.
+    #[inline(always)]
+    pub fn letter(&self) -> u64 {
+        self.upper | self.lower | self.caseless
+    }
+
+    /// The first bytes of the characters that follow those that begin at `starts`. Adding at the
+    /// first tail of a character carries to the byte after its last.
+    #[inline(always)]
+    pub fn next(&self, starts: u64) -> u64 {
+        after(starts).wrapping_add(self.tail) & !self.tail
+    }
+
+    /// The masks of ASCII completed by the characters beyond it; `high` are their bytes. Bits
+    /// beyond the known bytes are cleared.
+    #[inline(always)]
+    fn complete(mut self, window: &[u8; WINDOW], high: u64) -> Self {
+        let mut leads = high & !self.tail;
+        let mut valid = if self.tail & 1 == 0 { WINDOW as u32 } else { 0 };
+        while leads != 0 {
+            let at = leads.trailing_zeros();
+            let byte = |i: u32| u32::from(window[(at + i) as usize & (WINDOW - 1)]);
+            let (c, length) = match byte(0) {
+                first @ 0..0xe0 => ((first & 31) << 6 | byte(1) & 63, 2),
+                first @ 0xe0..0xf0 => ((first & 15) << 12 | (byte(1) & 63) << 6 | byte(2) & 63, 3),
+                first => {
+                    let tails = (byte(1) & 63) << 12 | (byte(2) & 63) << 6 | byte(3) & 63;
+                    ((first & 7) << 18 | tails, 4)
+                }
+            };
+            let flags = class::of(c);
+            if at + length > WINDOW as u32 || flags & (NUMBER | SPACE) != 0 {
+                valid = at;
+                break;
+            }
+            let bytes = below(length) << at;
+            let if_set = |flag: u8| if flags & flag == 0 { 0 } else { bytes };
+            self.upper |= if_set(UPPER);
+            self.lower |= if_set(LOWER);
+            self.caseless |= if_set(CASELESS);
+            self.mark |= if_set(MARK);
+            leads &= leads - 1;
+        }
+        self.valid = valid;
+        let known = self.known();
+        for mask in [&mut self.number, &mut self.space, &mut self.newline, &mut self.blank] {
+            *mask &= known;
+        }
+        for mask in [&mut self.upper, &mut self.lower, &mut self.caseless, &mut self.mark] {
+            *mask &= known;
+        }
+        self.apostrophe &= known;
+        self.slash &= known;
+        self.tail &= known;
+        self
     }
 }
 
-/// Computes the masks of a window.
-pub(super) trait Classify {
-    /// The masks of 64 bytes.
+/// The bits below `count`, which is at most 64.
+#[inline(always)]
+fn below(count: u32) -> u64 {
+    if count >= 64 { u64::MAX } else { (1 << count) - 1 }
+}
+
+/// What can be done in more than one way.
+pub(super) trait Machine {
+    /// The masks of 64 bytes of UTF-8 that begin with a character.
     fn classify(window: &[u8; WINDOW]) -> Masks;
+
+    /// Appends an end at `base` plus the place of each bit, in order.
+    fn push_all(ends: &mut Ends, base: usize, bits: u64);
 }
 
 /// A pattern whose rules are written on masks.
@@ -65,21 +144,24 @@ pub(super) trait Windowed: Scan {
 /// Appends the ends of the next pieces from `at` on, until `ends` is full.
 pub(super) fn fill(scan: &impl Windowed, text: &[u8], at: usize, ends: &mut Ends) {
     #[cfg(target_arch = "x86_64")]
-    if avx2::available() {
-        return avx2::fill(scan, text, at, ends);
+    {
+        if avx512::available() {
+            return avx512::fill(scan, text, at, ends);
+        }
+        if avx2::available() {
+            return avx2::fill(scan, text, at, ends);
+        }
     }
     fill_by::<portable::Portable>(scan, text, at, ends);
 }
 
 #[inline(always)]
-fn fill_by<C: Classify>(scan: &impl Windowed, text: &[u8], mut at: usize, ends: &mut Ends) {
+fn fill_by<M: Machine>(scan: &impl Windowed, text: &[u8], mut at: usize, ends: &mut Ends) {
     while at < text.len() && !ends.is_full() {
-        if text[at] < 128
-            && let Some(window) = text[at..].first_chunk()
-        {
-            let starts = scan.starts(&C::classify(window), window);
+        if let Some(window) = text[at..].first_chunk() {
+            let starts = scan.starts(&M::classify(window), window);
             if starts != 0 {
-                ends.push_all(at, starts);
+                M::push_all(ends, at, starts);
                 at += 63 - starts.leading_zeros() as usize;
                 continue;
             }
@@ -158,13 +240,24 @@ pub(super) fn contractions(
     (ends, valid)
 }
 
-/// Compares the ways to compute masks, for the tests.
+/// Compares the ways to compute masks, for the tests; `window` is cut from UTF-8.
 #[cfg(test)]
 pub(super) fn check_masks(window: &[u8; WINDOW]) {
     let masks = portable::Portable::classify(window);
-    assert_eq!(masks.known(), masks.known() & (u64::MAX >> (64 - masks.valid.max(1))));
+    let all = masks.letter() | masks.mark | masks.number | masks.space | masks.tail;
+    assert_eq!(all & !masks.known(), 0);
+    let mut ends = Ends::default();
+    portable::Portable::push_all(&mut ends, 5, masks.letter());
     #[cfg(target_arch = "x86_64")]
-    if avx2::available() {
-        assert_eq!(avx2::masks(window), masks);
+    {
+        if avx2::available() {
+            assert_eq!(avx2::masks(window), masks);
+        }
+        if avx512::available() {
+            assert_eq!(avx512::masks(window), masks);
+            let mut other = Ends::default();
+            avx512::push(&mut other, 5, masks.letter());
+            assert_eq!(other.as_slice(), ends.as_slice());
+        }
     }
 }

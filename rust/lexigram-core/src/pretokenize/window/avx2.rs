@@ -2,11 +2,11 @@
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::{
-    __m256i, _mm256_add_epi8, _mm256_cmpeq_epi8, _mm256_min_epu8, _mm256_movemask_epi8,
-    _mm256_or_si256, _mm256_set1_epi8,
+    __m256i, _mm256_add_epi8, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_min_epu8,
+    _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
 };
 
-use super::{Classify, Ends, Masks, WINDOW, Windowed, fill_by};
+use super::{Ends, Machine, Masks, WINDOW, Windowed, fill_by};
 
 /// Whether this machine has what [`fill`] needs.
 #[inline]
@@ -36,11 +36,16 @@ pub fn masks(window: &[u8; WINDOW]) -> Masks {
 
 struct Avx2;
 
-impl Classify for Avx2 {
+impl Machine for Avx2 {
     #[inline(always)]
     fn classify(window: &[u8; WINDOW]) -> Masks {
         // SAFETY: only `fill_with_features` uses this type.
         unsafe { classify(window) }
+    }
+
+    #[inline(always)]
+    fn push_all(ends: &mut Ends, base: usize, bits: u64) {
+        ends.push_all(base, bits);
     }
 }
 
@@ -57,21 +62,25 @@ fn classify(window: &[u8; WINDOW]) -> Masks {
             _mm256_cmpeq_epi8(_mm256_min_epu8(distance, splat(to - from)), distance)
         }
     };
-    let high_bits = bits(low) | bits(high) << 32;
-    let valid = high_bits.trailing_zeros();
-    let known = if valid == 64 { u64::MAX } else { (1 << valid) - 1 };
     let blank = mask(&equal(b' '));
-    let newline = mask(&|v| _mm256_or_si256(equal(b'\r')(v), equal(b'\n')(v)));
-    Masks {
-        upper: mask(&range(b'A', b'Z')) & known,
-        lower: mask(&range(b'a', b'z')) & known,
-        number: mask(&range(b'0', b'9')) & known,
-        space: (mask(&range(b'\t', b'\r')) | blank) & known,
-        newline: newline & known,
-        blank: blank & known,
-        apostrophe: mask(&equal(b'\'')) & known,
-        slash: mask(&equal(b'/')) & known,
-        valid,
+    let masks = Masks {
+        upper: mask(&range(b'A', b'Z')),
+        lower: mask(&range(b'a', b'z')),
+        caseless: 0,
+        mark: 0,
+        number: mask(&range(b'0', b'9')),
+        space: mask(&range(b'\t', b'\r')) | blank,
+        newline: mask(&|v| _mm256_or_si256(equal(b'\r')(v), equal(b'\n')(v))),
+        blank,
+        apostrophe: mask(&equal(b'\'')),
+        slash: mask(&equal(b'/')),
+        // As signed bytes, tails are the lowest.
+        tail: mask(&|v| _mm256_cmpgt_epi8(splat(0xc0), v)),
+        valid: WINDOW as u32,
+    };
+    match bits(low) | bits(high) << 32 {
+        0 => masks,
+        beyond => masks.complete(window, beyond),
     }
 }
 

@@ -1,38 +1,38 @@
 //! Masks of a window on any machine.
 
 use super::super::class::{self, LOWER, NEWLINE, NUMBER, SPACE, UPPER};
-use super::{Classify, Masks, WINDOW};
+use super::{Ends, Machine, Masks, WINDOW};
 
 /// One byte after the other.
 pub struct Portable;
 
-impl Classify for Portable {
+impl Machine for Portable {
     #[inline]
     fn classify(window: &[u8; WINDOW]) -> Masks {
-        let valid = window.iter().position(|&byte| byte >= 128).unwrap_or(WINDOW);
-        let mut masks = Masks {
-            upper: 0,
-            lower: 0,
-            number: 0,
-            space: 0,
-            newline: 0,
-            blank: 0,
-            apostrophe: 0,
-            slash: 0,
-            valid: valid as u32,
+        let mask = |test: &dyn Fn(u8) -> bool| {
+            let bits = window.iter().enumerate().map(|(i, &byte)| u64::from(test(byte)) << i);
+            bits.fold(0, |mask, bit| mask | bit)
         };
-        for (i, &byte) in window[..valid].iter().enumerate() {
-            let class = class::of_ascii(byte);
-            let bit = |set: bool| u64::from(set) << i;
-            masks.upper |= bit(class & UPPER != 0);
-            masks.lower |= bit(class & LOWER != 0);
-            masks.number |= bit(class & NUMBER != 0);
-            masks.space |= bit(class & SPACE != 0);
-            masks.newline |= bit(class & NEWLINE != 0);
-            masks.blank |= bit(byte == b' ');
-            masks.apostrophe |= bit(byte == b'\'');
-            masks.slash |= bit(byte == b'/');
-        }
-        masks
+        let ascii = |flag: u8| mask(&|byte| byte < 128 && class::of_ascii(byte) & flag != 0);
+        let masks = Masks {
+            upper: ascii(UPPER),
+            lower: ascii(LOWER),
+            caseless: 0,
+            mark: 0,
+            number: ascii(NUMBER),
+            space: ascii(SPACE),
+            newline: ascii(NEWLINE),
+            blank: mask(&|byte| byte == b' '),
+            apostrophe: mask(&|byte| byte == b'\''),
+            slash: mask(&|byte| byte == b'/'),
+            tail: mask(&|byte| byte & 0xc0 == 0x80),
+            valid: 0,
+        };
+        masks.complete(window, mask(&|byte| byte >= 128))
+    }
+
+    #[inline(always)]
+    fn push_all(ends: &mut Ends, base: usize, bits: u64) {
+        ends.push_all(base, bits);
     }
 }
