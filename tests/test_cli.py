@@ -75,7 +75,7 @@ def test_surface_is_frozen() -> None:
     assert surface == {
         "quickstart": [],
         "corpus": ["list", "show"],
-        "tokenizer": ["convert", "decode", "encode", "inspect", "train"],
+        "tokenizer": ["compare", "convert", "decode", "encode", "inspect", "train", "view"],
         "ngram": ["evaluate", "query", "train"],
         "data": ["inspect", "tokenize", "verify"],
         "train": [],

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import sys
-import unicodedata
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -12,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiktoken
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,35 +23,19 @@ from lexigram.errors import (
     InvalidInputError,
     MissingFileError,
     TokenIdError,
+    TokenRangeError,
     UnknownTokenError,
 )
 from lexigram.reference import bpe
-
-EOT = "<|endoftext|>"
-PATTERNS = {
-    "gpt2": r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-    "cl100k": (
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-        r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-    ),
-    "o200k": (
-        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-        r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-        r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-    ),
-}
-
-
-def sources(limit: int) -> str:
-    """Real text that is on every machine: the standard library's sources."""
-    paths = sorted(Path(pickle.__file__).parent.glob("*.py"))
-    return "".join(path.read_text("utf-8", errors="replace") for path in paths[:40])[:limit]
-
-
-CORPUS = (
-    sources(200_000) + " naïve café straße Ελληνικά русский 中文字符 日本語 한국어 😀👍🏽 " * 20
+from tokenizer_twins import (
+    CORPUS,
+    EOT,
+    PATTERNS,
+    TEXT,
+    as_hugging_face,
+    as_tiktoken,
+    rivals,
+    sources,
 )
 
 
@@ -68,37 +49,10 @@ def gpt2_like() -> Tokenizer:
     return Tokenizer.train([CORPUS], 800, pattern="gpt2", special_tokens=[EOT, "<|pad|>"])
 
 
-def as_tiktoken(tokenizer: Tokenizer) -> tiktoken.Encoding:
-    special = tokenizer.special_tokens
-    ranks = {token: tokenizer.encode_single_token(token) for token in tokenizer.token_byte_values()}
-    assert tokenizer.pattern is not None
-    return tiktoken.Encoding(
-        "x", pat_str=PATTERNS[tokenizer.pattern], mergeable_ranks=ranks, special_tokens=special
-    )
-
-
-def as_hugging_face(tokenizer: Tokenizer) -> tokenizers.Tokenizer:
-    return tokenizers.Tokenizer.from_buffer(tokenizer.to_json())
-
-
-def assigned(limit: int = sys.maxunicode) -> list[str]:
-    """Characters that every Unicode version in use here classifies alike: those assigned in this
-    Python's version."""
-    return [chr(c) for c in range(limit + 1) if unicodedata.category(chr(c)) not in ("Cn", "Cs")]
-
-
-HARD = [
-    *"'sStTdDmMlLvVrReE\u017f\u212a/’", *"  \t\n\r\x0b\x0c\x85\xa0\u1680\u2003\u2028\u3000",
-    "'ll", "'VE", "'Re", "\r\n", "  \n", "don't", "123", "1234567", "ǅ", "ʰ", "ª", "あ", "e\u0301",
-    "\u200d", "٣", "Ⅷ", "½", "𝟘", "😀", "👍🏽", "🇩🇪", "\x00", EOT, "<|", "the", " the", "中文",
-]  # fmt: skip
-TEXT = st.lists(st.sampled_from(HARD) | st.sampled_from(assigned()), max_size=40).map("".join)
-
-
 @settings(max_examples=200, deadline=None)
 @given(text=TEXT)
 def test_ids_are_those_of_tiktoken_and_tokenizers(tokenizer: Tokenizer, text: str) -> None:
-    cache = _rivals(tokenizer)
+    cache = rivals(tokenizer)
     ids = tokenizer.encode_ordinary(text)
     assert ids == cache[0].encode_ordinary(text)
     # Hugging Face always recognizes special tokens.
@@ -107,16 +61,6 @@ def test_ids_are_those_of_tiktoken_and_tokenizers(tokenizer: Tokenizer, text: st
         text, allowed_special="all"
     )
     assert tokenizer.decode(ids) == text
-
-
-_RIVALS: dict[str, tuple[tiktoken.Encoding, tokenizers.Tokenizer]] = {}
-
-
-def _rivals(tokenizer: Tokenizer) -> tuple[tiktoken.Encoding, tokenizers.Tokenizer]:
-    key = tokenizer.fingerprint
-    if key not in _RIVALS:
-        _RIVALS[key] = (as_tiktoken(tokenizer), as_hugging_face(tokenizer))
-    return _RIVALS[key]
 
 
 @settings(max_examples=100, deadline=None)
@@ -151,13 +95,11 @@ def test_round_trip(tokenizer: Tokenizer, text: str, data: bytes) -> None:
     ).map(b"".join)
 )
 def test_bytes_are_encoded_as_by_tiktoken(tokenizer: Tokenizer, data: bytes) -> None:
-    assert tokenizer.encode(data, disallowed_special=()) == _rivals(tokenizer)[0]._encode_bytes(
-        data
-    )
+    assert tokenizer.encode(data, disallowed_special=()) == rivals(tokenizer)[0]._encode_bytes(data)
 
 
 def test_a_real_text(tokenizer: Tokenizer) -> None:
-    tiktoken_twin, hugging_face = _rivals(tokenizer)
+    tiktoken_twin, hugging_face = rivals(tokenizer)
     text = sources(1_000_000)[200_000:]
     ids = tokenizer.encode_ordinary(text)
     assert ids == tiktoken_twin.encode_ordinary(text)
@@ -321,7 +263,8 @@ def test_special_tokens_as_in_tiktoken(gpt2_like: Tokenizer) -> None:
     assert gpt2_like.is_special_token(0)
     assert not gpt2_like.is_special_token(5)
     assert gpt2_like.eot_token == 0
-    assert Tokenizer.train([CORPUS], 300).eot_token is None
+    with pytest.raises(UnknownTokenError, match="no special token"):
+        _ = Tokenizer.train([CORPUS], 300).eot_token
 
 
 def test_the_rest_of_the_interface_is_tiktokens(gpt2_like: Tokenizer) -> None:
@@ -354,7 +297,7 @@ def test_the_rest_of_the_interface_is_tiktokens(gpt2_like: Tokenizer) -> None:
 def test_offsets(tokenizer: Tokenizer, text: str) -> None:
     ids, spans = tokenizer.encode_with_offsets(text, disallowed_special=())
     assert ids == tokenizer.encode_ordinary(text)
-    twin = _rivals(tokenizer)[0]
+    twin = rivals(tokenizer)[0]
     decoded, starts = tokenizer.decode_with_offsets(ids)
     assert (decoded, starts) == twin.decode_with_offsets(ids)
     assert [start for start, _ in spans] == starts
@@ -376,8 +319,8 @@ def test_errors_of_ids(gpt2_like: Tokenizer) -> None:
         gpt2_like.decode_single_token_bytes(10**6)
     with pytest.raises(KeyError):
         gpt2_like.decode_bytes([10**12])
-    with pytest.raises(ValueError, match="-1"):
-        gpt2_like.decode([-1])
+    with pytest.raises(TokenRangeError, match="id -1 at position 1 must be"):
+        gpt2_like.decode([0, -1])
     with pytest.raises(TypeError):
         gpt2_like.decode(["a"])  # type: ignore[list-item]
     with pytest.raises(UnknownTokenError, match="not a token"):

@@ -95,6 +95,16 @@ def test_a_saved_file_is_the_same_file(name: str, tmp_path: Path) -> None:
     assert again.fingerprint == ours.fingerprint
 
 
+@pytest.mark.parametrize("name", list(FAMILIES))
+@settings(max_examples=60, deadline=None)
+@given(parts=st.lists(TEXT, max_size=5))
+def test_a_stream_has_the_same_ids(name: str, parts: list[str]) -> None:
+    ours, _ = both(name)
+    arrays = ours.encode_stream(parts, allowed_special="all")
+    ids = [token for array in arrays for token in array.tolist()]
+    assert ids == ours.encode("".join(parts), allowed_special="all")
+
+
 def test_families_differ() -> None:
     prints = {both(name)[0].fingerprint for name in FAMILIES}
     assert len(prints) == len(FAMILIES)

@@ -19,8 +19,12 @@ __all__ = [
     "NgramModel",
     "ShardReader",
     "ShardWriter",
+    "StreamEncoder",
     "Tokenizer",
     "__version__",
+    "default_threads",
+    "encode_single_piece",
+    "encode_with_unstable",
     "load_gpt2",
     "load_tiktoken",
     "load_tokenizer_json",
@@ -82,8 +86,8 @@ class Tokenizer:
         disallowed_special: Collection[str] | Literal["all"] | None = None,
         add_special_tokens: bool = False,
     ) -> list[list[int]]:
-        """The ids of each text, in order; `num_threads` None means one a core. No thread outlives
-        the call."""
+        """The ids of each text, in order. `num_threads` None means `default_threads()`;
+        `InvalidInputError` below 1. No thread outlives the call."""
     def encode_ordinary_batch(
         self, text: Iterable[_Text], *, num_threads: int | None = None
     ) -> list[list[int]]:
@@ -144,12 +148,16 @@ class Tokenizer:
     def num_tokens(self) -> int:
         """How many ids have a token; less than `n_vocab` if ids have gaps."""
     @property
-    def eot_token(self) -> int | None:
-        """The id of "<|endoftext|>", or None."""
+    def eot_token(self) -> int:
+        """The id of "<|endoftext|>"; `UnknownTokenError` (a `KeyError`) if there is none, as in
+        tiktoken. `special_tokens.get("<|endoftext|>")` asks without an error."""
     @property
     def pattern(self) -> str | None:
         """The short name of a published pattern, otherwise its expression; None for no split. For a
         file with several steps "Sequence(...)", which is no pattern."""
+    @property
+    def pattern_regex(self) -> str | None:
+        """The pattern as a regular expression; None for no split."""
     @property
     def fingerprint(self) -> str:
         """32 hexadecimal digits that stand for everything ids depend on; kept by save and load."""
@@ -167,6 +175,53 @@ class Tokenizer:
         """Writes a `.tiktoken` file."""
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+
+def encode_with_unstable(
+    tokenizer: Tokenizer,
+    text: str,
+    allowed_special: AbstractSet[str] | Literal["all"] | None = None,
+    disallowed_special: Collection[str] | Literal["all"] | None = None,
+) -> tuple[list[int], list[list[int]]]:
+    """See `lexigram.Tokenizer.encode_with_unstable`."""
+
+def default_threads() -> int:
+    """How many threads a batch gets that names no number: what the environment variable
+    LEXIGRAM_NUM_THREADS says; else 1 in a process that was forked or that multiprocessing started
+    (a DataLoader's worker is one), whose siblings share the cores; else what OMP_NUM_THREADS says;
+    else one a core."""
+
+def encode_single_piece(tokenizer: Tokenizer, text_or_bytes: _Text) -> list[int]:
+    """See `lexigram.Tokenizer.encode_single_piece`."""
+
+@final
+class StreamEncoder:
+    """Encodes a text that arrives in parts: what `push` and `finish` give, joined, is what
+    `Tokenizer.encode` gives for the whole text. Threads may share it; each push is one step."""
+
+    def __new__(
+        cls,
+        tokenizer: Tokenizer,
+        /,
+        *,
+        allowed_special: AbstractSet[str] | Literal["all"] | None = None,
+        disallowed_special: Collection[str] | Literal["all"] | None = None,
+        errors: str = "strict",
+        source_name: str = "the input",
+    ) -> StreamEncoder:
+        """`errors`: "strict", "replace" or "skip" bytes that are not UTF-8; `source_name` is named
+        in the error."""
+
+    def push(self, chunk: _Text) -> NDArray[np.uint32]:
+        """Takes the next part; the ids that became certain, shape (tokens,), often none for a small
+        part. Parts may split characters and special tokens, but not the surrogates of a str.
+        Raises `EncodingError` and `InvalidInputError`, after which the encoder is of no use."""
+
+    def finish(self) -> NDArray[np.uint32]:
+        """Ends the text; its last ids. The next push begins another text."""
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of text that wait for more."""
 
 def tokenizer_from_json(content: bytes, source_name: _Path) -> Tokenizer:
     """Reads the content of a `tokenizer.json`; `source_name` is named in errors."""

@@ -34,8 +34,12 @@ class TokenIdError(LexigramError, ValueError, KeyError):
         return str(self.args[0]) if self.args else ""
 
 
+class TokenRangeError(TokenIdError, OverflowError):
+    """A number is no token id of any vocabulary: negative, or of more than 32 bits."""
+
+
 class UnknownTokenError(LexigramError, KeyError):
-    """A piece of text is not a token of the vocabulary."""
+    """A piece of text is not a token of the vocabulary, or a special token is not there."""
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""

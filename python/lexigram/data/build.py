@@ -71,12 +71,7 @@ def tokenize(
             tokenize(source, tokenizer, f"shards/{side}",
                      keep=lambda d, side=side: split_of(d.text, sides) == side)
     """
-    separator = tokenizer.eot_token if document_separator is None else document_separator
-    if separator is None:
-        raise InvalidInputError(
-            "the tokenizer has no <|endoftext|> token to end documents with; train it with "
-            'special_tokens=["<|endoftext|>"] or pass document_separator=ID'
-        )
+    separator = _end_of_text(tokenizer) if document_separator is None else document_separator
     if separator < 0:
         raise InvalidInputError(f"document_separator = {separator}: must be 0 or more")
     if shard_tokens < 1:
@@ -128,3 +123,16 @@ def _batches(texts: Iterable[Document]) -> Iterator[tuple[list[str], list[int]]]
             batch, sizes, total = [], [], 0
     if batch:
         yield batch, sizes
+
+
+def _end_of_text(tokenizer: TokenizerLike) -> int:
+    try:
+        separator = tokenizer.eot_token
+    except KeyError:
+        separator = None
+    if separator is None:
+        raise InvalidInputError(
+            "the tokenizer has no <|endoftext|> token to end documents with; train it with "
+            'special_tokens=["<|endoftext|>"] or pass document_separator=ID'
+        )
+    return separator

@@ -81,6 +81,22 @@ pub enum Error {
         /// The size of the vocabulary.
         vocab_size: usize,
     },
+    /// A number that no token id can be.
+    #[error("token id {value} at position {position} must be between 0 and {}", u32::MAX)]
+    TokenRange {
+        /// The number.
+        value: i128,
+        /// Its place in the input.
+        position: usize,
+    },
+    /// A special token that is asked for by its role is not there.
+    #[error(
+        "this tokenizer has no special token {token:?}; train or load it with special_tokens, or use another token's id"
+    )]
+    NoSpecialToken {
+        /// The token.
+        token: &'static str,
+    },
     /// A piece of text is not a token of the vocabulary.
     #[error("{token:?} is not a token of this vocabulary; use encode() to split it")]
     UnknownToken {

@@ -52,7 +52,8 @@ pub fn to_python(py: Python<'_>, error: Error) -> PyErr {
         | Error::WrongKind { .. }
         | Error::Version { .. }
         | Error::Parse { .. } => "FormatError",
-        Error::UnknownToken { .. } => "UnknownTokenError",
+        Error::UnknownToken { .. } | Error::NoSpecialToken { .. } => "UnknownTokenError",
+        Error::TokenRange { .. } => "TokenRangeError",
         Error::TokenId { .. } => "TokenIdError",
         Error::Utf8 { .. } => "EncodingError",
         Error::Internal(_) => "InternalError",

@@ -81,6 +81,16 @@ impl Finder {
         self.tokens.is_empty()
     }
 
+    /// Whether every token is found exactly as it stands, whatever is around it.
+    pub fn is_plain(&self) -> bool {
+        !self.tokens.iter().any(|token| token.lstrip || token.rstrip || token.single_word)
+    }
+
+    /// Length in bytes of the longest text that is found.
+    pub fn longest(&self) -> usize {
+        self.automaton.as_ref().map_or(0, AhoCorasick::max_pattern_len)
+    }
+
     /// The first token in `text[from..]`: where it stands, and its id. For tokens that are found
     /// exactly as they stand; [`Finder::matches`] heeds the flags of the others.
     pub fn find(&self, text: &str, from: usize) -> Result<Option<(Range<usize>, u32)>> {

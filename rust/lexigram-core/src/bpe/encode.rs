@@ -3,7 +3,7 @@
 //! The definition stands in [`super::merges`]: apply the merge of lowest rank, leftmost first,
 //! until none is left. Three ways do just that:
 //!
-//! * a short piece keeps the rank of each pair and scans them for the lowest;
+//! * a short piece keeps the rank of each pair and scans them for the lowest, see [`super::short`];
 //! * a longer one is searched in linear time, see [`super::linear`];
 //! * where that does not apply, because merges are not ordered, pairs are kept in a heap by (rank,
 //!   position). Each merge ends two pairs and begins at most two, so the heap sees at most 3n
@@ -16,14 +16,12 @@ use std::collections::BinaryHeap;
 use std::sync::OnceLock;
 
 use super::linear::{Linear, Search};
-use super::merges::{Merges, NO_MERGE, NO_RANK};
+use super::merges::{Merges, NO_RANK};
+use super::short::{self, SHORT};
 use super::vocabulary::Vocabulary;
 
-/// The longest piece, in bytes, whose pairs are scanned.
-const SHORT: usize = 32;
-
 /// Encodes pieces by a vocabulary and its merges.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct PieceEncoder {
     /// Tokens and their bytes.
     pub vocabulary: Vocabulary,
@@ -51,8 +49,6 @@ struct Part {
     token: u32,
     /// Rank of the pair of this part and the next.
     rank: u32,
-    /// The token that this pair becomes.
-    merged: u32,
     /// Distance in bytes to the next part, 0 after the last.
     length: u32,
     /// Distance in bytes to the part before.
@@ -77,8 +73,10 @@ impl PieceEncoder {
         {
             return out.push(id);
         }
-        if piece.len() <= SHORT {
-            return self.encode_short(piece, out);
+        if short::applies(piece, &self.merges) {
+            let mut tokens = [0; SHORT + 1];
+            let tokens = short::encode(piece, &self.byte_ids, &self.merges, &mut tokens);
+            return out.extend_from_slice(tokens);
         }
         let build = || Linear::new(&self.vocabulary, &self.byte_ids, &self.merges);
         match self.linear.get_or_init(build) {
@@ -87,49 +85,12 @@ impl PieceEncoder {
         }
     }
 
-    fn encode_short(&self, piece: &[u8], out: &mut Vec<u32>) {
-        let mut tokens = [0; SHORT];
-        // The merge of each token and the next: rank above token, so that the lowest is the best.
-        let mut pairs = [NO_MERGE; SHORT];
-        let mut count = piece.len();
-        for (token, &byte) in tokens.iter_mut().zip(piece) {
-            *token = self.byte_ids[byte as usize];
-        }
-        for at in 1..count {
-            pairs[at - 1] = self.merges.of_bytes(piece[at - 1], piece[at]);
-        }
-        while count > 1 {
-            let (mut at, mut best) = (0, pairs[0]);
-            for (i, &pair) in pairs[1..count - 1].iter().enumerate() {
-                if pair < best {
-                    (at, best) = (i + 1, pair);
-                }
-            }
-            if best == NO_MERGE {
-                break;
-            }
-            tokens[at] = best as u32;
-            tokens.copy_within(at + 2..count, at + 1);
-            pairs.copy_within(at + 2..count, at + 1);
-            count -= 1;
-            pairs[count - 1] = NO_MERGE;
-            if at + 1 < count {
-                pairs[at] = self.merges.packed(tokens[at], tokens[at + 1]);
-            }
-            if at > 0 {
-                pairs[at - 1] = self.merges.packed(tokens[at - 1], tokens[at]);
-            }
-        }
-        out.extend_from_slice(&tokens[..count]);
-    }
-
     fn encode_by_heap(&self, piece: &[u8], scratch: &mut Scratch, out: &mut Vec<u32>) {
         let Scratch { parts, heap, .. } = scratch;
         parts.clear();
         parts.extend(piece.iter().map(|&byte| Part {
             token: self.byte_ids[byte as usize],
             rank: NO_RANK,
-            merged: 0,
             length: 1,
             back: 1,
         }));
@@ -144,7 +105,7 @@ impl PieceEncoder {
             }
             let gone = at + parts[at].length as usize;
             let after = gone + parts[gone].length as usize;
-            parts[at].token = parts[at].merged;
+            parts[at].token = self.merges.token(rank);
             parts[at].length += parts[gone].length;
             parts[gone].rank = NO_RANK;
             if after < parts.len() {
@@ -174,13 +135,13 @@ impl PieceEncoder {
         left: usize,
         right: usize,
     ) {
-        let merge = match parts.get(right) {
-            Some(part) => self.merges.packed(parts[left].token, part.token),
-            None => NO_MERGE,
+        let rank = match parts.get(right) {
+            Some(part) => self.merges.rank(parts[left].token, part.token),
+            None => NO_RANK,
         };
-        (parts[left].rank, parts[left].merged) = ((merge >> 32) as u32, merge as u32);
-        if merge != NO_MERGE {
-            heap.push(Reverse((parts[left].rank, left)));
+        parts[left].rank = rank;
+        if rank != NO_RANK {
+            heap.push(Reverse((rank, left)));
         }
     }
 }

@@ -77,7 +77,8 @@ impl Linear {
         }
         let mut linear = Self { tokens, trie: Trie::default() };
         let mut used = vec![false; vocabulary.size()];
-        for (order, merge) in (1..).zip(merges.as_slice()) {
+        for merge in merges.as_slice() {
+            let order = merges.rank(merge.left, merge.right) + 1;
             let parts = [merge.left, merge.right];
             parts.iter().for_each(|&part| used[part as usize] = true);
             let made = linear.tokens[merge.token as usize].length == 0;
@@ -106,7 +107,7 @@ impl Linear {
     /// happens before the merge of order `limit`.
     fn compatible(&self, merges: &Merges, mut left: u32, mut right: u32, mut limit: u32) -> bool {
         loop {
-            let (rank, _) = merges.get(left, right);
+            let rank = merges.rank(left, right);
             if rank != NO_RANK && rank + 1 < limit {
                 return false;
             }

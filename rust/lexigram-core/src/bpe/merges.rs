@@ -16,16 +16,20 @@
 //!
 //! So a rank file is the same as one merge for each token that its own bytes encode to, which is
 //! what [`Merges::from_ranks`] finds.
+//!
+//! It goes through the tokens by rank and encodes the bytes of each by the merges of lower rank.
+//! Where that ends in two tokens, they are the last merge: up to there the rule, which may use
+//! merges of higher rank too, would have taken the same ones, as a lower one was there each time.
+//! Where it ends in more, as can be in a file whose parts do not come before the whole, the rule
+//! itself is followed.
 
 use super::naive;
-use super::vocabulary::Vocabulary;
+use super::pairs::Pairs;
+use super::short::{self, SHORT};
+use super::vocabulary::{NO_TOKEN, Vocabulary};
 use crate::{Error, Result};
 
-/// A rank that no merge has.
-pub const NO_RANK: u32 = u32::MAX;
-
-/// What [`Merges::packed`] returns for no merge: greater than every merge.
-pub const NO_MERGE: u64 = u64::MAX;
+pub use super::pairs::NO_RANK;
 
 /// One merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,18 +42,17 @@ pub struct Merge {
     pub token: u32,
 }
 
-/// All merges in the order of their ranks, and a hash table from pairs to ranks.
-#[derive(Debug, Clone)]
+/// All merges in the order of their ranks, and the ranks by pair.
+#[derive(Debug)]
 pub struct Merges {
     merges: Vec<Merge>,
-    /// `(left << 32 | right, rank << 32 | token)`; free slots have the key `FREE`.
-    slots: Vec<(u64, u64)>,
-    shift: u32,
-    /// The packed merge of each two bytes.
-    bytes: Vec<u64>,
+    pairs: Pairs,
+    /// The rank of each two bytes.
+    bytes: Vec<u32>,
+    /// Whether the ids of the tokens made go up with the ranks, as they do in nearly every file.
+    /// Then ids are used as ranks, and from a rank to its token there is nothing to look up.
+    ids_are_ranks: bool,
 }
-
-const FREE: u64 = u64::MAX;
 
 impl PartialEq for Merges {
     fn eq(&self, other: &Self) -> bool {
@@ -63,37 +66,65 @@ impl Merges {
     /// From merges in the order of their ranks, between tokens of which `byte_ids` are the bytes;
     /// fails when a pair occurs twice.
     pub fn new(merges: Vec<Merge>, byte_ids: &[u32; 256]) -> Result<Self> {
-        let size = (merges.len() * 2).next_power_of_two().max(2);
-        let shift = 64 - size.trailing_zeros();
-        let slots = vec![(FREE, NO_MERGE); size];
-        let mut table = Self { merges: Vec::new(), slots, shift, bytes: Vec::new() };
-        for (rank, merge) in merges.iter().enumerate() {
-            let pair = pair(merge.left, merge.right);
-            let slot = table.slot(pair);
-            if table.slots[slot].0 == pair {
-                let value = format!("({}, {})", merge.left, merge.right);
-                return Err(Error::argument("merges", value, "a pair may be merged only once"));
-            }
-            table.slots[slot] = (pair, (rank as u64) << 32 | u64::from(merge.token));
+        let ids = merges.iter().flat_map(|merge| [merge.left, merge.right, merge.token]);
+        let size = ids.max().map_or(0, |id| id as usize + 1);
+        let mut table = Self::with_room_for(merges.len(), size);
+        table.ids_are_ranks = merges.windows(2).all(|pair| pair[0].token < pair[1].token);
+        for merge in merges {
+            table.push(merge)?;
         }
-        table.merges = merges;
         let pairs = (0..1 << 16).map(|pair| (byte_ids[pair >> 8], byte_ids[pair & 255]));
-        table.bytes = pairs.map(|(left, right)| table.packed(left, right)).collect();
+        table.bytes = pairs.map(|(left, right)| table.rank(left, right)).collect();
         Ok(table)
     }
 
     /// The merges that a rank file stands for, where ids are ranks.
     pub fn from_ranks(vocabulary: &Vocabulary, byte_ids: &[u32; 256]) -> Result<Self> {
-        let mut merges = Vec::new();
+        let mut table = Self::with_room_for(vocabulary.num_tokens(), vocabulary.size());
+        let mut parts = [0; SHORT + 1];
         for (id, token) in vocabulary.iter() {
-            if token.len() < 2 || vocabulary.id(token) != Some(id) {
+            if token.len() < 2 || !vocabulary.is_ordinary(id) {
                 continue;
             }
-            if let Some((left, right)) = naive::last_merge(token, vocabulary) {
-                merges.push(Merge { left, right, token: id });
+            let parts = match short::applies(token, &table) {
+                true => short::encode(token, byte_ids, &table, &mut parts),
+                false => &[],
+            };
+            let last_merge = match *parts {
+                [left, right] if left != NO_TOKEN && right != NO_TOKEN => Some((left, right)),
+                _ => naive::last_merge(token, vocabulary),
+            };
+            if let Some((left, right)) = last_merge {
+                table.push(Merge { left, right, token: id })?;
+                if let &[first, second] = token {
+                    table.bytes[pair_of_bytes(first, second)] = table.rank(left, right);
+                }
             }
         }
-        Self::new(merges, byte_ids)
+        Ok(table)
+    }
+
+    /// Room for so many merges of ids below `size`.
+    fn with_room_for(merges: usize, size: usize) -> Self {
+        let pairs = Pairs::new(merges, size);
+        Self {
+            merges: Vec::with_capacity(merges),
+            pairs,
+            bytes: vec![NO_RANK; 1 << 16],
+            ids_are_ranks: true,
+        }
+    }
+
+    /// Appends the merge of the next rank.
+    fn push(&mut self, merge: Merge) -> Result<()> {
+        if self.rank(merge.left, merge.right) != NO_RANK {
+            let value = format!("({}, {})", merge.left, merge.right);
+            return Err(Error::argument("merges", value, "a pair may be merged only once"));
+        }
+        let rank = if self.ids_are_ranks { merge.token } else { self.merges.len() as u32 };
+        self.pairs.insert(merge.left, merge.right, rank);
+        self.merges.push(merge);
+        Ok(())
     }
 
     /// The merges in the order of their ranks.
@@ -101,38 +132,33 @@ impl Merges {
         &self.merges
     }
 
-    /// The rank of a pair and the token that it becomes; `(NO_RANK, NO_TOKEN)` for no merge.
-    #[inline]
-    pub fn get(&self, left: u32, right: u32) -> (u32, u32) {
-        let merge = self.packed(left, right);
-        ((merge >> 32) as u32, merge as u32)
+    /// The rank of a pair, [`NO_RANK`] if it is no merge. Ranks go up in the order of the merges,
+    /// but may leave gaps.
+    #[inline(always)]
+    pub fn rank(&self, left: u32, right: u32) -> u32 {
+        self.pairs.rank(left, right)
     }
 
-    /// The merge of a pair as one number, rank above token; [`NO_MERGE`] for none.
-    #[inline]
-    pub fn packed(&self, left: u32, right: u32) -> u64 {
-        self.slots[self.slot(pair(left, right))].1
+    /// As [`Merges::rank`], of two bytes.
+    #[inline(always)]
+    pub fn rank_of_bytes(&self, left: u8, right: u8) -> u32 {
+        self.bytes[pair_of_bytes(left, right)]
     }
 
-    /// As [`Merges::packed`], of two bytes.
-    #[inline]
-    pub fn of_bytes(&self, left: u8, right: u8) -> u64 {
-        self.bytes[usize::from(left) << 8 | usize::from(right)]
+    /// A number above all ranks.
+    pub fn rank_limit(&self) -> u32 {
+        let last = self.merges.last().map_or(0, |merge| merge.token);
+        (self.merges.len() as u32).max(if self.ids_are_ranks { last + 1 } else { 0 })
     }
 
-    #[inline]
-    fn slot(&self, pair: u64) -> usize {
-        let mask = self.slots.len() - 1;
-        // Fibonacci hashing: the upper bits of the product depend on all bits of the pair.
-        let mixed = (pair ^ pair >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut slot = (mixed >> self.shift) as usize;
-        while self.slots[slot].0 != pair && self.slots[slot].0 != FREE {
-            slot = (slot + 1) & mask;
-        }
-        slot
+    /// The token that the merge of a rank makes.
+    #[inline(always)]
+    pub fn token(&self, rank: u32) -> u32 {
+        if self.ids_are_ranks { rank } else { self.merges[rank as usize].token }
     }
 }
 
-fn pair(left: u32, right: u32) -> u64 {
-    u64::from(left) << 32 | u64::from(right)
+#[inline]
+fn pair_of_bytes(left: u8, right: u8) -> usize {
+    usize::from(left) << 8 | usize::from(right)
 }

@@ -13,18 +13,22 @@ mod decode;
 mod encode;
 pub mod json;
 mod linear;
+mod memory;
 pub mod merges;
 pub mod naive;
 mod normalize;
 mod offsets;
+mod pairs;
 mod post_process;
 pub mod rank_file;
+mod short;
 pub mod stream;
 #[cfg(test)]
 mod tests;
 mod tokenizer;
 pub mod train;
 mod trie;
+mod unstable;
 mod vocabulary;
 
 pub use added::AddedToken;

@@ -10,11 +10,11 @@ use super::vocabulary::Vocabulary;
 pub fn encode(piece: &[u8], byte_ids: &[u32; 256], merges: &Merges) -> Vec<u32> {
     let mut tokens: Vec<u32> = piece.iter().map(|&byte| byte_ids[byte as usize]).collect();
     loop {
-        let ranks = tokens.windows(2).map(|pair| merges.get(pair[0], pair[1]));
-        let best = ranks.enumerate().min_by_key(|&(_, (rank, _))| rank);
+        let ranks = tokens.windows(2).map(|pair| merges.rank(pair[0], pair[1]));
+        let best = ranks.enumerate().min_by_key(|&(_, rank)| rank);
         match best {
-            Some((at, (rank, token))) if rank != NO_RANK => {
-                tokens.splice(at..at + 2, [token]);
+            Some((at, rank)) if rank != NO_RANK => {
+                tokens.splice(at..at + 2, [merges.token(rank)]);
             }
             _ => return tokens,
         }

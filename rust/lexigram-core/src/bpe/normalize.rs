@@ -51,6 +51,11 @@ impl PartialEq for Normalization {
 }
 
 impl Normalization {
+    /// Whether it is one of Unicode's four normalization forms.
+    pub fn is_form(&self) -> bool {
+        matches!(self, Self::Nfc | Self::Nfd | Self::Nfkc | Self::Nfkd)
+    }
+
     /// Everything that the result depends on, as text.
     pub fn key(&self) -> String {
         match self {

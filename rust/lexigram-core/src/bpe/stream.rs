@@ -1,9 +1,17 @@
-//! Text files larger than memory: read in chunks, checked as UTF-8, cut where the caller allows.
+//! Text larger than memory: files read in chunks, checked as UTF-8, cut where the caller allows; and
+//! ids of a text that arrives in parts.
+
+mod encoder;
+mod normalize;
+mod split;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+pub use self::encoder::StreamEncoder;
 use crate::{Error, Result};
 
 /// What to do with bytes that are not UTF-8.
@@ -143,39 +151,5 @@ impl TextReader {
             self.on_error.finish(&self.raw, &mut self.text, &name, self.offset)?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn invalid_bytes() {
-        let bytes = b"a\xffb\xe2\x82c\xe2\x82";
-        assert_eq!(OnError::Replace.decode(bytes, "x").unwrap(), String::from_utf8_lossy(bytes));
-        assert_eq!(OnError::Skip.decode(bytes, "x").unwrap(), "abc");
-        let error = OnError::Strict.decode(bytes, "text 3").unwrap_err().to_string();
-        assert!(error.starts_with("text 3 is not UTF-8 at byte 1;"), "{error}");
-        let error = OnError::Strict.decode(b"ab\xe2\x82", "x").unwrap_err().to_string();
-        assert!(error.contains("byte 2"), "{error}");
-        assert!(OnError::parse("ignore").is_err());
-    }
-
-    #[test]
-    fn chunks_join_to_the_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("f");
-        let bytes: Vec<u8> = "aé中😀\n".bytes().cycle().take(1000).chain([0xff]).collect();
-        std::fs::write(&path, &bytes).unwrap();
-        for chunk in [1, 2, 3, 5, 999, 2000] {
-            let mut reader = TextReader::open(&path, OnError::Replace, chunk).unwrap();
-            let mut joined = String::new();
-            while let Some(part) = reader.next(|text| Ok(text.find('\n').unwrap_or(0))).unwrap() {
-                joined.push_str(&part);
-            }
-            assert_eq!(joined, String::from_utf8_lossy(&bytes), "{chunk}");
-            assert_eq!(reader.position(), reader.size());
-        }
     }
 }

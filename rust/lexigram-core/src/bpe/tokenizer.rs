@@ -1,9 +1,10 @@
 //! The tokenizer as a whole: from text to ids and back.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hint::spin_loop;
 use std::ops::Range;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -83,7 +84,7 @@ impl Text<'_> {
 /// A byte-level BPE tokenizer. It can be shared between threads.
 #[derive(Debug)]
 pub struct Tokenizer {
-    pieces: PieceEncoder,
+    pub(super) pieces: PieceEncoder,
     pretokenizer: Pretokenizer,
     steps: Option<Steps>,
     added: Vec<AddedToken>,
@@ -96,6 +97,8 @@ pub struct Tokenizer {
     always: Finders,
     all: Finders,
     token_bytes: OnceLock<TokenBytes>,
+    /// Ordinary tokens in the order of their bytes.
+    pub(super) sorted: OnceLock<Vec<u32>>,
     /// Memory of past calls, at most one for each call that ran at the same time.
     #[allow(clippy::vec_box)] // moved in and out at each call
     workspaces: Mutex<Vec<Box<Workspace>>>,
@@ -125,8 +128,9 @@ impl Tokenizer {
             file,
         } = parts;
         added.sort_by_key(|token| token.id);
-        let by_id: HashMap<u32, &[u8]> =
-            tokens.iter().map(|(id, token)| (*id, &token[..])).collect();
+        let ids: HashSet<u32> = added.iter().map(|token| token.id).collect();
+        let listed = tokens.iter().filter(|(id, _)| ids.contains(id));
+        let by_id: HashMap<u32, &[u8]> = listed.map(|(id, token)| (*id, &token[..])).collect();
         let ordinary = tokens.iter().map(|(id, token)| (*id, &token[..], true));
         // An added token may also be an ordinary one; then it is entered once.
         let entered = |token: &&AddedToken| by_id.get(&token.id) != Some(&token.text.as_bytes());
@@ -167,6 +171,7 @@ impl Tokenizer {
             normalization,
             post_processor,
             token_bytes: OnceLock::new(),
+            sorted: OnceLock::new(),
             workspaces: Mutex::default(),
         })
     }
@@ -316,28 +321,29 @@ impl Tokenizer {
         out: &mut Vec<u32>,
     ) -> Result<()> {
         match text {
-            Text::Str(text) => self.encode_str(text, finders, work, out),
+            Text::Str(text) => self.encode_str(text, finders, work, out).map(drop),
             Text::Bytes(bytes) => match std::str::from_utf8(bytes) {
-                Ok(text) => self.encode_str(text, finders, work, out),
+                Ok(text) => self.encode_str(text, finders, work, out).map(drop),
                 Err(_) => self.encode_bytes(bytes, finders, work, out),
             },
         }
     }
 
-    /// Text, in which the tokens looked for stand for themselves.
-    fn encode_str(
+    /// Text, in which the tokens looked for stand for themselves. Returns where in `out` the tokens of
+    /// the last piece begin: at its end if the text ends with an added token.
+    pub(super) fn encode_str(
         &self,
         text: &str,
         finders: &Finders,
         work: &mut Workspace,
         out: &mut Vec<u32>,
-    ) -> Result<()> {
+    ) -> Result<usize> {
         let mut matches = finders.raw.matches(text);
         for (before, token) in matches.by_ref() {
             self.encode_plain(&text[before], finders, work, out)?;
             out.push(token.id);
         }
-        self.encode_plain(&text[matches.rest()..], finders, work, out).map(drop)
+        self.encode_plain(&text[matches.rest()..], finders, work, out)
     }
 
     fn encode_bytes(
@@ -416,12 +422,28 @@ impl Tokenizer {
 
     /// Runs `work` in the memory of an earlier call, or in new memory.
     pub(super) fn with_workspace<T>(&self, work: impl FnOnce(&mut Workspace) -> T) -> T {
-        let lock = || self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = lock().pop();
+        let kept = self.kept_workspaces().and_then(|mut kept| kept.pop());
         let mut workspace = kept.unwrap_or_default();
         let outcome = work(&mut workspace);
-        lock().push(workspace);
+        if let Some(mut kept) = self.kept_workspaces() {
+            kept.push(workspace);
+        }
         outcome
+    }
+
+    /// The memory of past calls, if it can be had. It is held for a push or a pop only, so hardly
+    /// ever waited for; but in a process that was forked while another thread held it, it is never
+    /// free again.
+    #[allow(clippy::vec_box)]
+    pub(super) fn kept_workspaces(&self) -> Option<MutexGuard<'_, Vec<Box<Workspace>>>> {
+        for _ in 0..1000 {
+            match self.workspaces.try_lock() {
+                Ok(kept) => return Some(kept),
+                Err(TryLockError::Poisoned(kept)) => return Some(kept.into_inner()),
+                Err(TryLockError::WouldBlock) => spin_loop(),
+            }
+        }
+        None
     }
 
     /// Normalizes, and finds the tokens that are looked for after normalization. Returns where in
@@ -453,7 +475,9 @@ impl Tokenizer {
         normalized(&self.normalization, text)
     }
 
-    fn encode_pieces(
+    /// Appends the tokens of `text[range]`, which is normalized and holds no added token, and
+    /// returns where in `out` those of the last piece begin.
+    pub(super) fn encode_pieces(
         &self,
         text: &str,
         range: Range<usize>,

@@ -23,8 +23,9 @@ pub struct Vocabulary {
     bytes: Vec<u8>,
     /// Token `id` is `bytes[starts[id]..starts[id + 1]]`.
     starts: Vec<u32>,
-    /// Ids of ordinary tokens by the hash of their bytes, `NO_TOKEN` where free.
-    slots: Vec<u32>,
+    /// Ordinary tokens by the hash of their bytes: the upper half of the hash, and the id, which is
+    /// `NO_TOKEN` where the slot is free.
+    slots: Vec<[u32; 2]>,
     num_tokens: usize,
 }
 
@@ -68,19 +69,23 @@ impl Vocabulary {
         starts.push(bytes.len() as u32);
         let ordinary = entries.iter().filter(|(.., ordinary)| *ordinary);
         let num_slots = (ordinary.clone().count() * 2).next_power_of_two().max(2);
-        let mut vocabulary =
-            Self { bytes, starts, slots: vec![NO_TOKEN; num_slots], num_tokens: entries.len() };
+        let mut vocabulary = Self {
+            bytes,
+            starts,
+            slots: vec![[0, NO_TOKEN]; num_slots],
+            num_tokens: entries.len(),
+        };
         for &(id, token, _) in ordinary {
-            let slot = vocabulary.slot(token);
-            if vocabulary.slots[slot] != NO_TOKEN {
+            let (slot, tag) = vocabulary.slot(token);
+            if vocabulary.slots[slot][1] != NO_TOKEN {
                 let limit = format!(
                     "{:?} has the ids {} and {id}; tokens must differ",
                     String::from_utf8_lossy(token),
-                    vocabulary.slots[slot]
+                    vocabulary.slots[slot][1]
                 );
                 return Err(Error::argument("vocabulary", "token", limit));
             }
-            vocabulary.slots[slot] = id;
+            vocabulary.slots[slot] = [tag, id];
         }
         Ok(vocabulary)
     }
@@ -113,8 +118,13 @@ impl Vocabulary {
     /// The id of an ordinary token.
     #[inline]
     pub fn id(&self, token: &[u8]) -> Option<u32> {
-        let id = self.slots[self.slot(token)];
+        let [_, id] = self.slots[self.slot(token).0];
         (id != NO_TOKEN).then_some(id)
+    }
+
+    /// Whether an id is that of an ordinary token.
+    pub fn is_ordinary(&self, id: u32) -> bool {
+        self.id(self.token(id)) == Some(id)
     }
 
     /// The ids of the 256 single bytes, or an error that names the missing ones. The 13 bytes that
@@ -141,13 +151,17 @@ impl Vocabulary {
         Err(Error::argument("vocabulary", value, limit))
     }
 
-    fn slot(&self, token: &[u8]) -> usize {
-        let mask = self.slots.len() - 1;
-        let mut slot = xxh3_64(token) as usize & mask;
-        while self.slots[slot] != NO_TOKEN && self.token(self.slots[slot]) != token {
+    /// Where a token is or would be, and the tag of its hash.
+    fn slot(&self, token: &[u8]) -> (usize, u32) {
+        let (hash, mask) = (xxh3_64(token), self.slots.len() - 1);
+        let (mut slot, tag) = (hash as usize & mask, (hash >> 32) as u32);
+        loop {
+            let [other, id] = self.slots[slot];
+            if id == NO_TOKEN || (other == tag && self.token(id) == token) {
+                return (slot, tag);
+            }
             slot = (slot + 1) & mask;
         }
-        slot
     }
 }
 

@@ -19,6 +19,7 @@
 mod cl100k;
 pub mod class;
 mod class_tables;
+mod cut;
 pub mod dialect;
 mod gpt2;
 mod o200k;
@@ -199,44 +200,6 @@ impl Pretokenizer {
             Ok(())
         })?;
         Ok(pieces)
-    }
-
-    /// The last place `cut <= limit` of `text` where the text may be taken apart: the pieces of
-    /// any text that begins with `text[..=cut]` are those of `text[..cut]` followed by those of the
-    /// rest. 0 where no such place is known, always so for a custom expression.
-    ///
-    /// Such a place lies between a letter or number and a character that is no letter, number,
-    /// mark or apostrophe. Proof for the known patterns: the piece that holds the letter or number
-    /// is matched by one of the branches for words, numbers and contractions; each takes a run of
-    /// letters, marks and numbers, then perhaps `'s` and the like, so it ends at the cut at the
-    /// latest, and it ends there too when nothing follows. No earlier piece looks beyond the
-    /// letter. The pieces after the cut depend on the text after it alone. ∎
-    pub fn cut_before(&self, text: &str, limit: usize) -> usize {
-        if !matches!(self.kind, Kind::Gpt2(_) | Kind::Cl100k(_) | Kind::O200k(_)) {
-            return 0;
-        }
-        let bytes = text.as_bytes();
-        let mut at = limit.min(bytes.len().saturating_sub(1));
-        let mut right = class::LETTER;
-        let mut right_at = 0;
-        while at > 0 {
-            if text.is_char_boundary(at) {
-                let (flags, _) = class::at(bytes, at).unwrap_or_default();
-                let word = flags & (class::LETTER | class::NUMBER) != 0;
-                if word && right & (class::LETTER | class::NUMBER | class::MARK) == 0 {
-                    return right_at;
-                }
-                (right, right_at) = (flags, at);
-                if bytes[at] == b'\'' {
-                    right = class::LETTER;
-                }
-            }
-            at -= 1;
-        }
-        let (flags, _) = class::at(bytes, 0).unwrap_or_default();
-        let word = flags & (class::LETTER | class::NUMBER) != 0;
-        let apart = right & (class::LETTER | class::NUMBER | class::MARK) == 0;
-        if word && apart { right_at } else { 0 }
     }
 }
 

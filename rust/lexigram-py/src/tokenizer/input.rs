@@ -95,6 +95,14 @@ impl Special {
         Ok(Self { allowed, disallowed })
     }
 
+    /// What may not occur in a text.
+    pub fn disallowed(&self, core: &Tokenizer) -> Vec<String> {
+        self.disallowed.clone().unwrap_or_else(|| {
+            let special = core.added().iter().filter(|token| token.special);
+            special.map(|token| token.text.clone()).collect()
+        })
+    }
+
     pub fn ordinary() -> Self {
         Self { allowed: Allowed::None, disallowed: Some(vec![]) }
     }
@@ -154,10 +162,5 @@ pub fn token_ids(object: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
 /// The error for an integer that cannot be an id; `None` for what is no integer.
 pub fn bad_id(item: &Bound<'_, PyAny>, position: usize) -> Option<PyErr> {
     let value: i128 = item.extract().ok()?;
-    let limit = format!("an id at position {position} must be between 0 and {}", u32::MAX);
-    let error = match u64::try_from(value) {
-        Ok(id) => Error::TokenId { id, position, vocab_size: lexigram_core::bpe::MAX_ID as usize },
-        Err(_) => Error::argument("token id", value, limit),
-    };
-    Some(to_python(item.py(), error))
+    Some(to_python(item.py(), Error::TokenRange { value, position }))
 }

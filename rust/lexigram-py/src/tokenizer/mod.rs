@@ -2,7 +2,10 @@
 
 mod input;
 mod load;
+mod stream;
+mod threads;
 mod train;
+mod unstable;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -66,14 +69,15 @@ impl PyTokenizer {
         py: Python<'_>,
         texts: &Bound<'_, PyAny>,
         special: &Special,
-        num_threads: Option<usize>,
+        num_threads: Option<i64>,
     ) -> PyResult<(Vec<u32>, Vec<usize>)> {
         let inputs =
             texts.try_iter()?.map(|text| Input::new(&text?)).collect::<PyResult<Vec<_>>>()?;
         let texts = inputs.iter().map(Input::text).collect::<PyResult<Vec<_>>>()?;
+        let threads = threads::resolve(py, num_threads)?;
         run(py, texts.iter().map(Text::len).sum(), || {
             texts.iter().try_for_each(|text| special.check(&self.core, *text))?;
-            self.core.encode_batch(&texts, &special.allowed, num_threads.unwrap_or(0))
+            self.core.encode_batch(&texts, &special.allowed, threads)
         })
     }
 
@@ -165,7 +169,7 @@ impl PyTokenizer {
         &self,
         py: Python<'py>,
         text: &Bound<'py, PyAny>,
-        num_threads: Option<usize>,
+        num_threads: Option<i64>,
         allowed_special: Option<&Bound<'py, PyAny>>,
         disallowed_special: Option<&Bound<'py, PyAny>>,
         add_special_tokens: bool,
@@ -189,7 +193,7 @@ impl PyTokenizer {
         &self,
         py: Python<'py>,
         text: &Bound<'py, PyAny>,
-        num_threads: Option<usize>,
+        num_threads: Option<i64>,
     ) -> PyResult<Bound<'py, PyList>> {
         self.lists(py, &self.encode_inputs(py, text, &Special::ordinary(), num_threads)?)
     }
@@ -201,7 +205,7 @@ impl PyTokenizer {
         &self,
         py: Python<'py>,
         text: &Bound<'py, PyAny>,
-        num_threads: Option<usize>,
+        num_threads: Option<i64>,
     ) -> PyResult<(Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>)> {
         let (ids, offsets) = self.encode_inputs(py, text, &Special::ordinary(), num_threads)?;
         let offsets: Vec<i64> = offsets.into_iter().map(|offset| offset as i64).collect();
@@ -318,7 +322,7 @@ impl PyTokenizer {
         py: Python<'py>,
         batch: &Bound<'py, PyAny>,
         errors: &str,
-        num_threads: Option<usize>,
+        num_threads: Option<i64>,
     ) -> PyResult<Bound<'py, PyList>> {
         let all = self.decode_each(py, batch, num_threads)?;
         let texts = all.iter().map(|bytes| Self::to_text(py, bytes, errors));
@@ -331,7 +335,7 @@ impl PyTokenizer {
         &self,
         py: Python<'py>,
         batch: &Bound<'py, PyAny>,
-        num_threads: Option<usize>,
+        num_threads: Option<i64>,
     ) -> PyResult<Bound<'py, PyList>> {
         let all = self.decode_each(py, batch, num_threads)?;
         PyList::new(py, all.iter().map(|bytes| PyBytes::new(py, bytes)))
@@ -383,8 +387,10 @@ impl PyTokenizer {
     }
 
     #[getter]
-    fn eot_token(&self) -> Option<u32> {
-        self.core.special_id("<|endoftext|>")
+    fn eot_token(&self, py: Python<'_>) -> PyResult<u32> {
+        let token = "<|endoftext|>";
+        let id = self.core.special_id(token).ok_or(Error::NoSpecialToken { token });
+        id.map_err(|error| to_python(py, error))
     }
 
     #[getter]
@@ -393,6 +399,11 @@ impl PyTokenizer {
             Some(steps) => Some(steps.description()),
             None => self.core.pretokenizer().name(),
         }
+    }
+
+    #[getter]
+    fn pattern_regex(&self) -> Option<&str> {
+        self.core.pretokenizer().regex()
     }
 
     #[getter]
@@ -456,16 +467,22 @@ impl PyTokenizer {
         &self,
         py: Python<'_>,
         batch: &Bound<'_, PyAny>,
-        num_threads: Option<usize>,
+        num_threads: Option<i64>,
     ) -> PyResult<Vec<Vec<u8>>> {
         let batch = batch.try_iter()?.map(|ids| token_ids(&ids?)).collect::<PyResult<Vec<_>>>()?;
         let total = batch.iter().map(Vec::len).sum();
-        run(py, total, || self.core.decode_batch(&batch, num_threads.unwrap_or(0)))
+        let threads = threads::resolve(py, num_threads)?;
+        run(py, total, || self.core.decode_batch(&batch, threads))
     }
 }
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    threads::remember_process();
     m.add_class::<PyTokenizer>()?;
+    m.add_class::<stream::PyStreamEncoder>()?;
+    m.add_function(wrap_pyfunction!(threads::default_threads, m)?)?;
+    m.add_function(wrap_pyfunction!(unstable::encode_single_piece, m)?)?;
+    m.add_function(wrap_pyfunction!(unstable::encode_with_unstable, m)?)?;
     m.add_function(wrap_pyfunction!(load::tokenizer_from_json, m)?)?;
     m.add_function(wrap_pyfunction!(load::load_tokenizer_json, m)?)?;
     m.add_function(wrap_pyfunction!(load::load_tiktoken, m)?)?;

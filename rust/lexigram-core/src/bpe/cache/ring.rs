@@ -7,7 +7,7 @@
 
 use std::mem::size_of;
 
-use super::memory::Zeroed;
+use super::super::memory::Zeroed;
 
 /// Words of the ring: 4 MiB.
 const WORDS: usize = 1 << 20;

@@ -8,18 +8,32 @@ is exact, stands in docs/tokenizer.md; `lexigram.reference.bpe` is the same in r
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from lexigram import _core
 from lexigram.errors import InvalidInputError, MissingFileError
+from lexigram.tokenizer.stream import (
+    StreamDecoder,
+    StreamEncoder,
+    TextSource,
+    source_name,
+    text_chunks,
+)
 from lexigram.vocabularies import Vocabulary, source_path, vocabularies
 
-__all__ = ["Tokenizer"]
+__all__ = ["StreamDecoder", "StreamEncoder", "Tokenizer"]
 
 Progress = Callable[[int, int], object]
 StrPath = str | os.PathLike[str]
+Errors = Literal["strict", "replace", "skip"]
+Allowed = AbstractSet[str] | Literal["all"] | None
+Disallowed = Collection[str] | Literal["all"] | None
 
 
 class Tokenizer(_core.Tokenizer):
@@ -209,6 +223,135 @@ class Tokenizer(_core.Tokenizer):
         """Writes a `.tiktoken` file: tokens and ranks, without pattern and special tokens. Raises
         `InvalidInputError` for a tokenizer whose merges do not follow from the order of its ids."""
         self.save_tiktoken(Path(path))
+
+    def encode_stream(
+        self,
+        source: TextSource,
+        *,
+        allowed_special: Allowed = None,
+        disallowed_special: Disallowed = None,
+        errors: Errors = "strict",
+        chunk_size: int = 1 << 20,
+    ) -> Iterator[npt.NDArray[np.uint32]]:
+        """The ids of a text of any length, in arrays of uint32, shape (tokens,), none empty.
+
+        `source` is a path (`pathlib.Path`; a str would be text), an open file or pipe, or an
+        iterable of str or bytes, the parts of one text. The arrays joined are what `encode` gives
+        for the whole text; `errors` says what becomes of bytes that are not UTF-8. Memory holds a
+        few chunks and the longest stretch of text that cannot be cut, for a known pattern a line or
+        less in all but strange text; a custom pattern, or None, needs the whole text
+        (docs/tokenizer.md).
+
+        Raises, when the place is reached, `EncodingError` with the byte's offset, and
+        `InvalidInputError` for a disallowed special token; arrays before it were given out.
+        """
+        if isinstance(source, str | bytes | bytearray):
+            next(text_chunks(source, chunk_size))
+        if chunk_size < 1:
+            raise InvalidInputError(f"chunk_size = {chunk_size}: must be at least 1")
+        encoder = self.stream_encoder(
+            allowed_special=allowed_special,
+            disallowed_special=disallowed_special,
+            errors=errors,
+            source_name=source_name(source),
+        )
+
+        def arrays() -> Iterator[npt.NDArray[np.uint32]]:
+            for chunk in text_chunks(source, chunk_size):
+                if (ids := encoder.push(chunk)).size:
+                    yield ids
+            if (ids := encoder.finish()).size:
+                yield ids
+
+        return arrays()
+
+    def stream_encoder(
+        self,
+        *,
+        allowed_special: Allowed = None,
+        disallowed_special: Disallowed = None,
+        errors: Errors = "strict",
+        source_name: str = "the input",
+    ) -> StreamEncoder:
+        """An encoder to push the parts of a text to, for a text that comes in no iterable; see
+        `encode_stream`."""
+        return StreamEncoder(
+            self,
+            allowed_special=allowed_special,
+            disallowed_special=disallowed_special,
+            errors=errors,
+            source_name=source_name,
+        )
+
+    def decode_stream(self, *, errors: str = "replace") -> StreamDecoder:
+        """A decoder to push ids to while they are made; it never gives half a character."""
+        return StreamDecoder(self, errors=errors)
+
+    def encode_with_unstable(
+        self,
+        text: str,
+        *,
+        allowed_special: Allowed = None,
+        disallowed_special: Disallowed = None,
+    ) -> tuple[list[int], list[list[int]]]:
+        """The ids that stay whatever follows, and what the rest of the text may become: sequences
+        of ids whose bytes begin with the rest, in the order of their ids. As in tiktoken, which
+        gives them in any order; like there, slow for a long last piece."""
+        return _core.encode_with_unstable(self, text, allowed_special, disallowed_special)
+
+    def encode_single_piece(self, text_or_bytes: str | bytes) -> list[int]:
+        """The ids of a text as one piece, whatever the pattern says; no special tokens."""
+        return _core.encode_single_piece(self, text_or_bytes)
+
+    def count(
+        self,
+        text: str | bytes,
+        *,
+        allowed_special: Allowed = None,
+        disallowed_special: Disallowed = None,
+    ) -> int:
+        """How many ids `encode` gives, without making a list of them."""
+        ids = self.encode_to_numpy(
+            text, allowed_special=allowed_special, disallowed_special=disallowed_special
+        )
+        return len(ids)
+
+    def truncate(self, text: str, max_tokens: int) -> str:
+        """The text of the first `max_tokens` tokens, special tokens being ordinary text: a start
+        of `text` that ends with a whole character and has itself at most so many tokens. (Of a
+        tokenizer that normalizes, a start of the normalized text.)"""
+        if max_tokens < 0:
+            raise InvalidInputError(f"max_tokens = {max_tokens}: must be 0 or more")
+        ids = self.encode_ordinary(text)
+        if len(ids) <= max_tokens:
+            return text
+        for kept in range(max_tokens, 0, -1):
+            start = self.decode(ids[:kept], errors="ignore")
+            # Alone, a start may be split otherwise than in the text.
+            if len(self.encode_ordinary(start)) <= max_tokens:
+                return start
+        return ""
+
+    # Names that code written for tiktoken reads although they are not public there: its own guide
+    # to extending an encoding does.
+
+    @property
+    def _pat_str(self) -> str | None:
+        return self.pattern_regex
+
+    @property
+    def _special_tokens(self) -> dict[str, int]:
+        return self.special_tokens
+
+    @property
+    def _mergeable_ranks(self) -> dict[bytes, int]:
+        return {token: self.encode_single_token(token) for token in self.token_byte_values()}
+
+    def __copy__(self) -> Tokenizer:
+        return type(self)(self, name=self.name)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Tokenizer:
+        return self.__copy__()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickle, (type(self), self.to_json(), self.name)

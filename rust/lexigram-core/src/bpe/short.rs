@@ -1,0 +1,96 @@
+//! The tokens of a short piece.
+//!
+//! Every token is known by its first byte; one bit a byte says where tokens begin. For each of them
+//! the rank of its merge with the next is kept, with its place in the lowest bits, so that the
+//! lowest number is the best merge and of equals the leftmost. After a merge only its own rank and
+//! that of its left neighbour change. Nothing branches on the ranks found, which cannot be
+//! foreseen: only the number of merges is.
+
+use std::hint::select_unpredictable;
+
+use super::merges::Merges;
+use super::pairs::NO_RANK;
+use super::vocabulary::NO_TOKEN;
+
+/// The longest piece, in bytes.
+pub const SHORT: usize = 32;
+
+const PLACE_BITS: u32 = SHORT.trailing_zeros();
+
+/// Below it, ranks leave room for a place.
+const MAX_RANK: u32 = u32::MAX >> PLACE_BITS;
+
+/// No merge: greater than every rank with a place.
+const NONE: u32 = u32::MAX;
+
+/// Whether `encode` can be used.
+pub fn applies(piece: &[u8], merges: &Merges) -> bool {
+    piece.len() <= SHORT && merges.rank_limit() < MAX_RANK
+}
+
+/// The tokens of `piece`, for which it [`applies`], in the memory given.
+#[inline]
+pub fn encode<'t>(
+    piece: &[u8],
+    byte_ids: &[u32; 256],
+    merges: &Merges,
+    tokens: &'t mut [u32; SHORT + 1],
+) -> &'t [u32] {
+    let mut ranks = [NONE; SHORT];
+    let ranks = &mut ranks[..piece.len().next_multiple_of(4).min(SHORT)];
+    for (token, &byte) in tokens.iter_mut().zip(piece) {
+        *token = byte_ids[byte as usize];
+    }
+    // What follows the last token.
+    tokens[piece.len()] = NO_TOKEN;
+    for (place, bytes) in (0..).zip(piece.windows(2)) {
+        ranks[place as usize] = with_place(merges.rank_of_bytes(bytes[0], bytes[1]), place);
+    }
+    // Where tokens begin; the bit after the last stands for the end.
+    let mut starts = u64::MAX >> (63 - piece.len());
+    loop {
+        let best = lowest(ranks);
+        if best == NONE {
+            break;
+        }
+        let at = best % SHORT as u32;
+        let token = merges.token(best >> PLACE_BITS);
+        let after = starts & (u64::MAX << at << 1);
+        let gone = after.trailing_zeros();
+        starts &= !(1 << gone);
+        let next = (after & (after - 1)).trailing_zeros();
+        tokens[at as usize] = token;
+        ranks[gone as usize] = NONE;
+        ranks[at as usize] = with_place(merges.rank(token, tokens[next as usize]), at);
+        let before = starts & !(u64::MAX << at);
+        if before != 0 {
+            let left = 63 - before.leading_zeros();
+            ranks[left as usize] = with_place(merges.rank(tokens[left as usize], token), left);
+        }
+    }
+    let mut count = 0;
+    starts &= !(1 << piece.len());
+    while starts != 0 {
+        tokens[count] = tokens[starts.trailing_zeros() as usize];
+        (count, starts) = (count + 1, starts & (starts - 1));
+    }
+    &tokens[..count]
+}
+
+#[inline(always)]
+fn with_place(rank: u32, place: u32) -> u32 {
+    select_unpredictable(rank == NO_RANK, NONE, rank << PLACE_BITS | place)
+}
+
+/// The lowest of ranks, a multiple of four of them.
+#[inline(always)]
+fn lowest(ranks: &[u32]) -> u32 {
+    let mut lowest = [NONE; 4];
+    for four in ranks.chunks_exact(4) {
+        for (lowest, &rank) in lowest.iter_mut().zip(four) {
+            *lowest = rank.min(*lowest);
+        }
+    }
+    let [a, b, c, d] = lowest;
+    a.min(b).min(c.min(d))
+}
