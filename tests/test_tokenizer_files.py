@@ -78,6 +78,10 @@ def test_ids_on_real_text(name: str) -> None:
     assert flat.tolist() == ids
     batch = ours.encode_batch([text, ""], allowed_special="all", add_special_tokens=True)
     assert batch == [ids, twin.encode("").ids]
+    # Long enough to be taken apart where that is possible.
+    options = {"allowed_special": "all", "add_special_tokens": True}
+    long = ours.encode_to_numpy(text * 5, num_threads=3, **options)
+    assert long.tolist() == ours.encode(text * 5, **options)
 
 
 @pytest.mark.parametrize("name", list(FAMILIES))

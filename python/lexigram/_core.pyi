@@ -74,9 +74,11 @@ class Tokenizer:
         *,
         allowed_special: AbstractSet[str] | Literal["all"] | None = None,
         disallowed_special: Collection[str] | Literal["all"] | None = None,
+        num_threads: int | None = ...,
         add_special_tokens: bool = False,
     ) -> NDArray[np.uint32]:
-        """As `encode`; uint32 of shape (tokens,)."""
+        """As `encode`; uint32 of shape (tokens,). With more than one of `num_threads` (by default 1; None: as
+        `encode_batch` without it), a long text is encoded in parts, with the same ids."""
     def encode_batch(
         self,
         text: Iterable[_Text],

@@ -1,15 +1,19 @@
 //! Many texts at once, on several threads.
 //!
 //! Threads are started for the call and end with it: nothing outlives it that a forked process
-//! could wait for. Texts are handed out in order in groups of about [`GROUP_BYTES`]; each group
-//! writes its own output, and the outputs are joined in order, so the result does not depend on
-//! the number of threads.
+//! could wait for. Texts are handed out in order in groups of about [`GROUP_BYTES`]; a long text is
+//! handed out in parts, cut where pieces end whatever follows
+//! ([`crate::pretokenize::Pretokenizer::cut_before`]). Each group writes its own output, and the
+//! outputs are joined in order, so the result does not depend on the number of threads.
 
+use std::ops::Range;
 use std::panic::resume_unwind;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use super::added::Finders;
+use super::memory::{output, zeros};
 use super::tokenizer::{Allowed, Text, Tokenizer};
 use crate::Result;
 
@@ -61,6 +65,30 @@ pub(super) fn in_order<T: Send>(
     done.into_iter().map(|(_, result)| result).collect()
 }
 
+/// What a thread encodes at a time.
+#[derive(Debug, Clone, Copy)]
+enum Part<'t> {
+    /// A text.
+    Text(Text<'t>),
+    /// A part of a text in which no added token is to be found.
+    Plain(&'t str),
+    /// An added token.
+    Token(u32),
+}
+
+impl Part<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Plain(text) => text.len(),
+            Self::Token(_) => 0,
+        }
+    }
+}
+
+/// A part, and whether it is the last of its text.
+type Unit<'t> = (Part<'t>, bool);
+
 impl Tokenizer {
     /// The ids of all texts end to end, and where each text's ids begin: text `i` has
     /// `ids[offsets[i]..offsets[i + 1]]`. `threads` 0 means one a core.
@@ -71,36 +99,94 @@ impl Tokenizer {
         threads: usize,
     ) -> Result<(Vec<u32>, Vec<usize>)> {
         let threads = if threads == 0 { default_threads() } else { threads };
-        let finder = self.finder(allowed)?;
-        let encode = |texts: &[Text<'_>], ids: &mut Vec<u32>, offsets: &mut Vec<usize>| {
+        let finders = self.finder(allowed)?;
+        let mut units = Vec::with_capacity(texts.len());
+        for text in texts {
+            self.cut_text(*text, &finders, threads, &mut units)?;
+        }
+        let encode = |units: &[Unit<'_>], ids: &mut Vec<u32>, offsets: &mut Vec<usize>| {
             self.with_workspace(|work| {
-                texts.iter().try_for_each(|text| {
-                    self.encode_with(*text, &finder, work, ids)?;
-                    offsets.push(ids.len());
+                units.iter().try_for_each(|(part, is_last)| {
+                    match part {
+                        Part::Text(text) => self.encode_with(*text, &finders, work, ids)?,
+                        Part::Plain(text) => {
+                            self.encode_plain(text, &finders, work, ids).map(drop)?
+                        }
+                        Part::Token(id) => ids.push(*id),
+                    }
+                    if *is_last {
+                        offsets.push(ids.len());
+                    }
                     Ok(())
                 })
             })
         };
-        let mut ids = Vec::new();
         let mut offsets = Vec::with_capacity(texts.len() + 1);
         offsets.push(0);
-        let groups = groups(texts);
+        let groups = groups(&units);
         if threads == 1 || groups.len() < 2 {
-            ids.reserve(texts.iter().map(Text::len).sum::<usize>() / 4 + texts.len());
-            encode(texts, &mut ids, &mut offsets)?;
+            let bytes = texts.iter().map(Text::len).sum::<usize>();
+            let mut ids = output(bytes / 4 + texts.len());
+            encode(&units, &mut ids, &mut offsets)?;
             return Ok((ids, offsets));
         }
         let encoded = in_order(groups.len(), threads, |i| {
             let (mut ids, mut offsets) = (Vec::new(), Vec::new());
-            encode(&texts[groups[i].clone()], &mut ids, &mut offsets)?;
+            encode(&units[groups[i].clone()], &mut ids, &mut offsets)?;
             Ok((ids, offsets))
         })?;
-        ids.reserve(encoded.iter().map(|(ids, _)| ids.len()).sum());
-        for (group, group_offsets) in encoded {
-            offsets.extend(group_offsets.iter().map(|offset| ids.len() + offset));
-            ids.extend_from_slice(&group);
+        let mut total = 0;
+        for (group, group_offsets) in &encoded {
+            offsets.extend(group_offsets.iter().map(|offset| total + offset));
+            total += group.len();
         }
-        Ok((ids, offsets))
+        Ok((join(&encoded, total, threads), offsets))
+    }
+
+    /// Appends the parts of a text: itself, or several if it is long, there are threads for them,
+    /// and where they may be cut does not depend on normalization.
+    fn cut_text<'t>(
+        &self,
+        text: Text<'t>,
+        finders: &Finders,
+        threads: usize,
+        units: &mut Vec<Unit<'t>>,
+    ) -> Result<()> {
+        let whole = match text {
+            Text::Str(text) => Some(text),
+            Text::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
+        };
+        let cuttable = threads > 1
+            && text.len() > 2 * GROUP_BYTES
+            && self.steps().is_none()
+            && !self.is_normalizing(finders);
+        let Some(whole) = whole.filter(|_| cuttable) else {
+            units.push((Part::Text(text), true));
+            return Ok(());
+        };
+        let mut matches = finders.raw.matches(whole);
+        for (before, token) in matches.by_ref() {
+            self.cut_plain(&whole[before], units);
+            units.push((Part::Token(token.id), false));
+        }
+        self.cut_plain(&whole[matches.rest()..], units);
+        if let Some((_, is_last)) = units.last_mut() {
+            *is_last = true;
+        }
+        Ok(())
+    }
+
+    fn cut_plain<'t>(&self, mut text: &'t str, units: &mut Vec<Unit<'t>>) {
+        while text.len() > GROUP_BYTES {
+            let cut = self.pretokenizer().cut_before(text, GROUP_BYTES);
+            if cut == 0 {
+                break;
+            }
+            let (part, rest) = text.split_at(cut);
+            units.push((Part::Plain(part), false));
+            text = rest;
+        }
+        units.push((Part::Plain(text), false));
     }
 
     /// The bytes of each sequence of tokens. `threads` 0 means one a core.
@@ -115,19 +201,41 @@ impl Tokenizer {
     }
 }
 
-/// Ranges of texts that together have about [`GROUP_BYTES`].
-fn groups(texts: &[Text<'_>]) -> Vec<std::ops::Range<usize>> {
+/// Ranges of parts that together have about [`GROUP_BYTES`].
+fn groups(units: &[Unit<'_>]) -> Vec<Range<usize>> {
     let mut groups = Vec::new();
     let (mut start, mut bytes) = (0, 0);
-    for (i, text) in texts.iter().enumerate() {
-        bytes += text.len();
+    for (i, (part, _)) in units.iter().enumerate() {
+        bytes += part.len();
         if bytes >= GROUP_BYTES {
             groups.push(start..i + 1);
             (start, bytes) = (i + 1, 0);
         }
     }
-    if start < texts.len() {
-        groups.push(start..texts.len());
+    if start < units.len() {
+        groups.push(start..units.len());
     }
     groups
+}
+
+/// The ids of all groups, `total` of them, end to end. Each thread copies some of the groups:
+/// touching fresh memory takes longer than copying.
+fn join(encoded: &[(Vec<u32>, Vec<usize>)], total: usize, threads: usize) -> Vec<u32> {
+    let mut ids = zeros(total);
+    thread::scope(|scope| {
+        let mut rest = &mut ids[..];
+        for groups in encoded.chunks(encoded.len().div_ceil(threads).max(1)) {
+            let length = groups.iter().map(|(group, _)| group.len()).sum();
+            let (mut mine, others) = std::mem::take(&mut rest).split_at_mut(length);
+            rest = others;
+            scope.spawn(move || {
+                for (group, _) in groups {
+                    let (place, others) = std::mem::take(&mut mine).split_at_mut(group.len());
+                    place.copy_from_slice(group);
+                    mine = others;
+                }
+            });
+        }
+    });
+    ids
 }

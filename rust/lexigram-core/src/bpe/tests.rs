@@ -206,6 +206,28 @@ proptest! {
     }
 }
 
+#[test]
+fn long_texts_in_parts_are_single_calls() {
+    let words = "the bc's  12345 abab\n\n  don't étude 中文 😀 - ".repeat(50);
+    for pattern in [Some("gpt2"), Some("cl100k"), Some("o200k"), None] {
+        let mut parts = train(&[&words], options(400, pattern));
+        if pattern == Some("o200k") {
+            parts = with_added(vec![special("<|end|>", 300), special("<|", 301)]);
+        }
+        let long: Vec<String> = (0..4).map(|i| words.repeat(i * 60) + "<|end|> x <| y").collect();
+        let texts = [&long[3], "", &long[0], &long[2], "a", &long[1]];
+        let batch: Vec<_> = texts.iter().map(|text| Text::Str(text)).collect();
+        for allowed in [Allowed::None, Allowed::All] {
+            let alone = parts.encode_batch(&batch, &allowed, 1).unwrap();
+            for threads in [2, 5] {
+                assert_eq!(parts.encode_batch(&batch, &allowed, threads).unwrap(), alone);
+            }
+            let bytes: Vec<_> = texts.iter().map(|text| Text::Bytes(text.as_bytes())).collect();
+            assert_eq!(parts.encode_batch(&bytes, &allowed, 2).unwrap(), alone);
+        }
+    }
+}
+
 fn special(text: &str, id: u32) -> AddedToken {
     AddedToken::special(text, id)
 }

@@ -13,6 +13,7 @@ use super::cache::WordCache;
 use super::decode::{TokenBytes, token_at};
 use super::encode::{PieceEncoder, Scratch};
 use super::json::FileFields;
+use super::memory::output;
 use super::merges::{Merge, Merges};
 use super::normalize::Normalization;
 use super::post_process::PostProcessor;
@@ -309,6 +310,9 @@ impl Tokenizer {
     /// with one), everything is one piece.
     pub fn encode(&self, text: Text<'_>, allowed: &Allowed, out: &mut Vec<u32>) -> Result<()> {
         let finder = self.finder(allowed)?;
+        if out.capacity() == 0 {
+            *out = output(text.len() / 4 + 16);
+        }
         self.with_workspace(|work| self.encode_with(text, &finder, work, out))
     }
 
@@ -448,7 +452,7 @@ impl Tokenizer {
 
     /// Normalizes, and finds the tokens that are looked for after normalization. Returns where in
     /// `out` the tokens of the last piece begin.
-    fn encode_plain(
+    pub(super) fn encode_plain(
         &self,
         text: &str,
         finders: &Finders,
@@ -468,6 +472,11 @@ impl Tokenizer {
             last = self.encode_pieces(&text, at..text.len(), work, out)?;
         }
         Ok(last)
+    }
+
+    /// Whether text is changed, or tokens are found in changed text.
+    pub(super) fn is_normalizing(&self, finders: &Finders) -> bool {
+        !self.normalization.is_empty() || !finders.normalized.is_empty()
     }
 
     /// The text as the patterns and merges see it.

@@ -1,6 +1,7 @@
 //! `lexigram._core.Tokenizer`: the methods of `lexigram.Tokenizer` that do work.
 
 mod input;
+mod lists;
 mod load;
 mod stream;
 mod threads;
@@ -93,7 +94,8 @@ impl PyTokenizer {
         let size = self.core.vocabulary().size() as u32;
         let make = || (0..size).map(|id| PyInt::new(py, id).unbind()).collect();
         let integers = self.integers.get_or_init(py, make);
-        PyList::new(py, ids.iter().map(|&id| &integers[id as usize]))
+        let unknown = || to_python(py, Error::Internal("an id outside the vocabulary".into()));
+        lists::pick(py, ids, integers)?.ok_or_else(unknown)
     }
 
     /// Flat ids as one list a text.
@@ -149,18 +151,27 @@ impl PyTokenizer {
         self.list(py, &self.encode_input(py, text, &Special::ordinary(), false)?)
     }
 
-    /// As `encode`, as a uint32 array.
-    #[pyo3(signature = (text, *, allowed_special=None, disallowed_special=None, add_special_tokens=false))]
+    /// As `encode`, as a uint32 array, a long text by several threads.
+    #[pyo3(signature = (text, *, allowed_special=None, disallowed_special=None, num_threads=Some(1), add_special_tokens=false))]
     fn encode_to_numpy<'py>(
         &self,
         py: Python<'py>,
         text: &Bound<'py, PyAny>,
         allowed_special: Option<&Bound<'py, PyAny>>,
         disallowed_special: Option<&Bound<'py, PyAny>>,
+        num_threads: Option<i64>,
         add_special_tokens: bool,
     ) -> PyResult<Bound<'py, PyArray1<u32>>> {
         let special = Special::new(&self.core, allowed_special, disallowed_special)?;
-        Ok(self.encode_input(py, text, &special, add_special_tokens)?.into_pyarray(py))
+        if num_threads == Some(1) {
+            return Ok(self.encode_input(py, text, &special, add_special_tokens)?.into_pyarray(py));
+        }
+        let texts = PyList::new(py, [text])?;
+        let (mut ids, _) = self.encode_inputs(py, texts.as_any(), &special, num_threads)?;
+        if add_special_tokens {
+            attached(py, || self.core.post_processor().apply(&mut ids, 0))?;
+        }
+        Ok(ids.into_pyarray(py))
     }
 
     /// The ids of each text.
