@@ -77,8 +77,9 @@ class Tokenizer:
         num_threads: int | None = ...,
         add_special_tokens: bool = False,
     ) -> NDArray[np.uint32]:
-        """As `encode`; uint32 of shape (tokens,). With more than one of `num_threads` (by default 1; None: as
-        `encode_batch` without it), a long text is encoded in parts, with the same ids."""
+        """As `encode`; uint32 of shape (tokens,). With more than one of `num_threads` (by default
+        1; None: as `encode_batch` without it), a long text is encoded in parts, with the same
+        ids."""
     def encode_batch(
         self,
         text: Iterable[_Text],
