@@ -3,19 +3,21 @@
 //! Threads are started for the call and end with it: nothing outlives it that a forked process
 //! could wait for. Texts are handed out in order in groups of about [`GROUP_BYTES`]; a long text is
 //! handed out in parts, cut where pieces end whatever follows
-//! ([`crate::pretokenize::Pretokenizer::cut_before`]). Each group writes its own output, and the
-//! outputs are joined in order, so the result does not depend on the number of threads.
+//! ([`crate::pretokenize::Pretokenizer::cut_before`]). Outputs are joined in the order of the
+//! groups, each as soon as all before it are there, so the result does not depend on the number of
+//! threads.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::resume_unwind;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::added::Finders;
-use super::memory::{output, zeros};
-use super::tokenizer::{Allowed, Text, Tokenizer};
-use crate::Result;
+use super::memory::output;
+use super::tokenizer::{Allowed, Text, Tokenizer, Workspace};
+use crate::{Error, Result};
 
 /// Text of about this many bytes is one unit of work.
 const GROUP_BYTES: usize = 1 << 16;
@@ -51,8 +53,16 @@ pub(super) fn in_order<T: Send>(
             done.append(&mut mine);
         }
     };
+    on_threads(threads, run);
+    let mut done = done.into_inner().unwrap_or_default();
+    done.sort_unstable_by_key(|(i, _)| *i);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Runs `run` on so many threads, this one among them, and waits for all.
+fn on_threads(threads: usize, run: impl Fn() + Sync) {
     thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(run)).collect();
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(&run)).collect();
         run();
         for other in others {
             if let Err(panic) = other.join() {
@@ -60,9 +70,6 @@ pub(super) fn in_order<T: Send>(
             }
         }
     });
-    let mut done = done.into_inner().unwrap_or_default();
-    done.sort_unstable_by_key(|(i, _)| *i);
-    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// What a thread encodes at a time.
@@ -104,43 +111,68 @@ impl Tokenizer {
         for text in texts {
             self.cut_text(*text, &finders, threads, &mut units)?;
         }
-        let encode = |units: &[Unit<'_>], ids: &mut Vec<u32>, offsets: &mut Vec<usize>| {
-            self.with_workspace(|work| {
-                units.iter().try_for_each(|(part, is_last)| {
-                    match part {
-                        Part::Text(text) => self.encode_with(*text, &finders, work, ids)?,
-                        Part::Plain(text) => {
-                            self.encode_plain(text, &finders, work, ids).map(drop)?
-                        }
-                        Part::Token(id) => ids.push(*id),
-                    }
-                    if *is_last {
-                        offsets.push(ids.len());
-                    }
-                    Ok(())
-                })
-            })
-        };
-        let mut offsets = Vec::with_capacity(texts.len() + 1);
-        offsets.push(0);
         let groups = groups(&units);
-        if threads == 1 || groups.len() < 2 {
-            let bytes = texts.iter().map(Text::len).sum::<usize>();
-            let mut ids = output(bytes / 4 + texts.len());
-            encode(&units, &mut ids, &mut offsets)?;
-            return Ok((ids, offsets));
+        let threads = threads.min(groups.len()).max(1);
+        let bytes = texts.iter().map(Text::len).sum::<usize>();
+        let mut joined = Joined::default();
+        joined.output.ids = output(bytes / 4 + texts.len());
+        joined.output.offsets.push(0);
+        if threads == 1 {
+            self.with_workspace(|work| {
+                units
+                    .iter()
+                    .try_for_each(|unit| self.encode_unit(unit, &finders, work, &mut joined.output))
+            })?;
+            return Ok((joined.output.ids, joined.output.offsets));
         }
-        let encoded = in_order(groups.len(), threads, |i| {
-            let (mut ids, mut offsets) = (Vec::new(), Vec::new());
-            encode(&units[groups[i].clone()], &mut ids, &mut offsets)?;
-            Ok((ids, offsets))
-        })?;
-        let mut total = 0;
-        for (group, group_offsets) in &encoded {
-            offsets.extend(group_offsets.iter().map(|offset| total + offset));
-            total += group.len();
+        let (next, joined) = (AtomicUsize::new(0), Mutex::new(joined));
+        let run = || {
+            self.with_workspace(|work| {
+                let mut mine = Output::default();
+                loop {
+                    let i = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(group) = groups.get(i) else { return };
+                    let done = units[group.clone()]
+                        .iter()
+                        .try_for_each(|unit| self.encode_unit(unit, &finders, work, &mut mine));
+                    let mut joined = joined.lock().unwrap_or_else(PoisonError::into_inner);
+                    match done {
+                        Ok(()) => joined.take(i, &mut mine),
+                        Err(error) => {
+                            next.store(groups.len(), Ordering::Relaxed);
+                            return joined.fail(i, error);
+                        }
+                    }
+                }
+            });
+        };
+        on_threads(threads, run);
+        let Joined { output, error, .. } =
+            joined.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match error {
+            Some((_, error)) => Err(error),
+            None => Ok((output.ids, output.offsets)),
         }
-        Ok((join(&encoded, total, threads), offsets))
+    }
+
+    fn encode_unit(
+        &self,
+        (part, is_last): &Unit<'_>,
+        finders: &Finders,
+        work: &mut Workspace,
+        output: &mut Output,
+    ) -> Result<()> {
+        match part {
+            Part::Text(text) => self.encode_with(*text, finders, work, &mut output.ids)?,
+            Part::Plain(text) => {
+                self.encode_plain(text, finders, work, &mut output.ids).map(drop)?
+            }
+            Part::Token(id) => output.ids.push(*id),
+        }
+        if *is_last {
+            output.offsets.push(output.ids.len());
+        }
+        Ok(())
     }
 
     /// Appends the parts of a text: itself, or several if it is long, there are threads for them,
@@ -218,24 +250,50 @@ fn groups(units: &[Unit<'_>]) -> Vec<Range<usize>> {
     groups
 }
 
-/// The ids of all groups, `total` of them, end to end. Each thread copies some of the groups:
-/// touching fresh memory takes longer than copying.
-fn join(encoded: &[(Vec<u32>, Vec<usize>)], total: usize, threads: usize) -> Vec<u32> {
-    let mut ids = zeros(total);
-    thread::scope(|scope| {
-        let mut rest = &mut ids[..];
-        for groups in encoded.chunks(encoded.len().div_ceil(threads).max(1)) {
-            let length = groups.iter().map(|(group, _)| group.len()).sum();
-            let (mut mine, others) = std::mem::take(&mut rest).split_at_mut(length);
-            rest = others;
-            scope.spawn(move || {
-                for (group, _) in groups {
-                    let (place, others) = std::mem::take(&mut mine).split_at_mut(group.len());
-                    place.copy_from_slice(group);
-                    mine = others;
-                }
-            });
+/// Ids, and where among them texts end.
+#[derive(Debug, Default)]
+struct Output {
+    ids: Vec<u32>,
+    offsets: Vec<usize>,
+}
+
+impl Output {
+    /// Appends another, and empties it.
+    fn append(&mut self, other: &mut Self) {
+        let before = self.ids.len();
+        self.offsets.extend(other.offsets.drain(..).map(|offset| before + offset));
+        self.ids.append(&mut other.ids);
+    }
+}
+
+/// The output of the groups up to `next`, and of later ones that came early.
+#[derive(Debug, Default)]
+struct Joined {
+    output: Output,
+    next: usize,
+    early: BTreeMap<usize, Output>,
+    /// The first error in order.
+    error: Option<(usize, Error)>,
+}
+
+impl Joined {
+    /// Takes the output of group `i`, and leaves an empty one.
+    fn take(&mut self, i: usize, output: &mut Output) {
+        if i != self.next {
+            self.early.insert(i, std::mem::take(output));
+            return;
         }
-    });
-    ids
+        self.output.append(output);
+        self.next += 1;
+        while let Some(mut output) = self.early.remove(&self.next) {
+            self.output.append(&mut output);
+            self.next += 1;
+        }
+    }
+
+    fn fail(&mut self, i: usize, error: Error) {
+        if self.error.as_ref().is_none_or(|(first, _)| i < *first) {
+            self.error = Some((i, error));
+        }
+    }
 }

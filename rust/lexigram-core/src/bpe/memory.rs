@@ -69,13 +69,6 @@ pub fn output(capacity: usize) -> Vec<u32> {
     ids
 }
 
-/// As many zeros, on huge pages where the system has them.
-pub fn zeros(length: usize) -> Vec<u32> {
-    let mut ids = vec![0; length];
-    advise_huge(&mut ids[..]);
-    ids
-}
-
 /// Asks for huge pages where they lie within `memory`. What it holds does not change.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
@@ -100,7 +93,6 @@ mod tests {
     #[test]
     fn advice_changes_nothing() {
         for length in [0, 1000, HUGE, 3 * HUGE / 4 + 5] {
-            assert!(zeros(length).iter().all(|&id| id == 0));
             let mut ids = output(length);
             ids.extend(0..length as u32);
             assert!(ids.capacity() >= length && ids.iter().zip(0..).all(|(&id, i)| id == i));
