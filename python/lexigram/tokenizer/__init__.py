@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lexigram import _core
-from lexigram.errors import InvalidInputError
+from lexigram.errors import InvalidInputError, MissingFileError
 from lexigram.tokenizer.stream import (
     StreamDecoder,
     StreamEncoder,
@@ -25,6 +25,7 @@ from lexigram.tokenizer.stream import (
     source_name,
     text_chunks,
 )
+from lexigram.vocabularies import Vocabulary, source_path, vocabularies
 
 __all__ = ["StreamDecoder", "StreamEncoder", "Tokenizer"]
 
@@ -150,15 +151,52 @@ class Tokenizer(_core.Tokenizer):
         return cls(_core.train_tokenizer_files([Path(path) for path in paths], options, progress), name=name)
 
     @classmethod
-    def load(cls, path: StrPath, *, name: str | None = None) -> Tokenizer:
-        """Reads a Hugging Face `tokenizer.json`, ours or another's, if it is byte-level BPE.
+    def load(
+        cls, path: StrPath, *, name: str | None = None, progress: Progress | None = None
+    ) -> Tokenizer:
+        """Reads a Hugging Face `tokenizer.json`, ours or another's, if it is byte-level BPE; or
+        finds a vocabulary by its name.
 
-        Special tokens are found in text only when asked for. The post-processor is kept for
-        `save` but not applied. Raises `FormatError` naming what is not supported.
+        `path` is such a file, a folder with a `tokenizer.json`, or where neither exists a name:
+        "gpt2", "r50k_base", "p50k_base", "p50k_edit", "cl100k_base" or "o200k_base", with the
+        ids of the tiktoken encoding of that name. Its files are looked
+        for in `LEXIGRAM_DATA`, in the cache (`LEXIGRAM_CACHE`) and in tiktoken's; otherwise they
+        are fetched from their publisher into the cache, while `progress(done, total)` counts
+        bytes. Their SHA-256 is checked wherever they are.
+
+        Special tokens are found in text only when asked for, and the post-processor is applied
+        only with `add_special_tokens`. Raises `FormatError` naming what is not supported,
+        `MissingFileError`, and `DownloadError` where there is no connection.
         """
         path = Path(path)
+        if path.is_dir() and (path / "tokenizer.json").exists():
+            path = path / "tokenizer.json"
+        if not path.is_file() and (known := vocabularies().get(str(path))):
+            return cls._from_vocabulary(known, name, progress)
+        if not path.exists():
+            raise MissingFileError(
+                f"{path} does not exist, and no vocabulary has that name; give a tokenizer.json, "
+                f"or one of {', '.join(vocabularies())}"
+            )
+        if path.suffix == ".tiktoken":
+            raise InvalidInputError(
+                f"{path} has neither the pattern nor the special tokens; "
+                "use Tokenizer.from_tiktoken(path, pattern, special_tokens)"
+            )
         stem = path.parent.name if path.name == "tokenizer.json" else path.stem
         return cls(_core.load_tokenizer_json(path), name=name or stem or "tokenizer")
+
+    @classmethod
+    def _from_vocabulary(
+        cls, vocabulary: Vocabulary, name: str | None, progress: Progress | None
+    ) -> Tokenizer:
+        """The one place in which a named vocabulary is loaded."""
+        name = name or vocabulary.name
+        paths = [source_path(source, progress=progress) for source in vocabulary.sources]
+        if len(paths) == 2:
+            return cls.from_gpt2(*paths, name=name)
+        special = vocabulary.special_tokens
+        return cls.from_tiktoken(paths[0], vocabulary.pattern, special, name=name)
 
     @classmethod
     def from_json(cls, content: str | bytes, *, name: str = "tokenizer") -> Tokenizer:

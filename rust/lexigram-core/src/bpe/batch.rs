@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::added::Finder;
+use super::added::Finders;
 use super::memory::output;
 use super::tokenizer::{Allowed, Text, Tokenizer, Workspace};
 use crate::{Error, Result};
@@ -106,10 +106,10 @@ impl Tokenizer {
         threads: usize,
     ) -> Result<(Vec<u32>, Vec<usize>)> {
         let threads = if threads == 0 { default_threads() } else { threads };
-        let finder = self.finder(allowed)?;
+        let finders = self.finder(allowed)?;
         let mut units = Vec::with_capacity(texts.len());
         for text in texts {
-            self.cut_text(*text, &finder, threads, &mut units)?;
+            self.cut_text(*text, &finders, threads, &mut units)?;
         }
         let groups = groups(&units);
         let threads = threads.min(groups.len()).max(1);
@@ -121,7 +121,7 @@ impl Tokenizer {
             self.with_workspace(|work| {
                 units
                     .iter()
-                    .try_for_each(|unit| self.encode_unit(unit, &finder, work, &mut joined.output))
+                    .try_for_each(|unit| self.encode_unit(unit, &finders, work, &mut joined.output))
             })?;
             return Ok((joined.output.ids, joined.output.offsets));
         }
@@ -134,7 +134,7 @@ impl Tokenizer {
                     let Some(group) = groups.get(i) else { return };
                     let done = units[group.clone()]
                         .iter()
-                        .try_for_each(|unit| self.encode_unit(unit, &finder, work, &mut mine));
+                        .try_for_each(|unit| self.encode_unit(unit, &finders, work, &mut mine));
                     let mut joined = joined.lock().unwrap_or_else(PoisonError::into_inner);
                     match done {
                         Ok(()) => joined.take(i, &mut mine),
@@ -158,13 +158,15 @@ impl Tokenizer {
     fn encode_unit(
         &self,
         (part, is_last): &Unit<'_>,
-        finder: &Finder,
+        finders: &Finders,
         work: &mut Workspace,
         output: &mut Output,
     ) -> Result<()> {
         match part {
-            Part::Text(text) => self.encode_with(*text, finder, work, &mut output.ids)?,
-            Part::Plain(text) => self.encode_plain(text, work, &mut output.ids).map(drop)?,
+            Part::Text(text) => self.encode_with(*text, finders, work, &mut output.ids)?,
+            Part::Plain(text) => {
+                self.encode_plain(text, finders, work, &mut output.ids).map(drop)?
+            }
             Part::Token(id) => output.ids.push(*id),
         }
         if *is_last {
@@ -178,7 +180,7 @@ impl Tokenizer {
     fn cut_text<'t>(
         &self,
         text: Text<'t>,
-        finder: &Finder,
+        finders: &Finders,
         threads: usize,
         units: &mut Vec<Unit<'t>>,
     ) -> Result<()> {
@@ -186,18 +188,20 @@ impl Tokenizer {
             Text::Str(text) => Some(text),
             Text::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
         };
-        let cuttable = threads > 1 && text.len() > 2 * GROUP_BYTES && !self.is_normalizing();
+        let cuttable = threads > 1
+            && text.len() > 2 * GROUP_BYTES
+            && self.steps().is_none()
+            && !self.is_normalizing(finders);
         let Some(whole) = whole.filter(|_| cuttable) else {
             units.push((Part::Text(text), true));
             return Ok(());
         };
-        let mut at = 0;
-        while let Some((found, id)) = finder.find(whole, at)? {
-            self.cut_plain(&whole[at..found.start], units);
-            units.push((Part::Token(id), false));
-            at = found.end;
+        let mut matches = finders.raw.matches(whole);
+        for (before, token) in matches.by_ref() {
+            self.cut_plain(&whole[before], units);
+            units.push((Part::Token(token.id), false));
         }
-        self.cut_plain(&whole[at..], units);
+        self.cut_plain(&whole[matches.rest()..], units);
         if let Some((_, is_last)) = units.last_mut() {
             *is_last = true;
         }

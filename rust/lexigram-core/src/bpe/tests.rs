@@ -251,7 +251,7 @@ fn long_texts_in_parts_are_single_calls() {
 }
 
 fn special(text: &str, id: u32) -> AddedToken {
-    AddedToken { text: text.into(), id, special: true, normalized: false }
+    AddedToken::special(text, id)
 }
 
 fn with_added(added: Vec<AddedToken>) -> Tokenizer {
@@ -287,7 +287,7 @@ fn special_tokens_are_opt_in_and_longest_wins() {
 
 #[test]
 fn ordinary_additions_are_always_found() {
-    let added = AddedToken { text: "  ".into(), id: 256, special: false, normalized: true };
+    let added = AddedToken { special: false, normalized: true, ..AddedToken::special("  ", 256) };
     let tokenizer = with_added(vec![added]);
     assert_eq!(ids(&tokenizer, "a   b"), [97, 256, 32, 98]);
 }
@@ -446,12 +446,34 @@ fn bad_json_is_named() {
         ("/model/vocab", "{}", "not in the vocabulary"),
         ("/model/merges", r#"["a"]"#, "a merge"),
         ("/model/merges", r#"[["a","b","c"]]"#, "a pair"),
-        ("/normalizer", r#"{"type":"Lowercase"}"#, "Lowercase"),
+        ("/normalizer", r#"{"type":"BertNormalizer"}"#, "BertNormalizer"),
+        ("/normalizer", r#"{"type":"Replace","pattern":{"Regex":"("},"content":""}"#, "\"(\""),
+        ("/normalizer", r#"{"type":"Prepend"}"#, "prepend"),
         ("/pre_tokenizer", r#"{"type":"Metaspace"}"#, "Metaspace"),
         ("/pre_tokenizer", "null", "ByteLevel"),
-        ("/pre_tokenizer/add_prefix_space", "true", "add_prefix_space"),
+        ("/pre_tokenizer", r#"{"type":"Digits"}"#, "Digits"),
+        (
+            "/pre_tokenizer",
+            r#"{"type":"Sequence","pretokenizers":[{"type":"ByteLevel"},{"type":"ByteLevel"}]}"#,
+            "twice",
+        ),
+        (
+            "/pre_tokenizer",
+            r#"{"type":"Sequence","pretokenizers":[{"type":"Metaspace"},{"type":"ByteLevel"}]}"#,
+            "Metaspace",
+        ),
+        (
+            "/pre_tokenizer",
+            r#"{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"(?x)a"},"behavior":"Isolated"},{"type":"ByteLevel"}]}"#,
+            "(?x)",
+        ),
+        (
+            "/pre_tokenizer",
+            r#"{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"String":"a"},"behavior":"Glued"},{"type":"ByteLevel"}]}"#,
+            "Glued",
+        ),
         ("/decoder", r#"{"type":"WordPiece"}"#, "WordPiece"),
-        ("/added_tokens", r#"[{"id":1,"content":"<m>","lstrip":true}]"#, "lstrip"),
+        ("/added_tokens", r#"[{"id":1,"content":"<m>"}]"#, "tokenizers would give it 260"),
         ("/added_tokens", r#"[{"id":1,"content":"a"}]"#, "id 1"),
     ];
     for (pointer, value, named) in cases {

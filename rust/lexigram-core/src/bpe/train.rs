@@ -81,9 +81,9 @@ impl Trainer {
     /// Checks the options.
     pub fn new(options: TrainOptions) -> Result<Self> {
         let base = options.base.as_deref();
-        if base.is_some_and(Tokenizer::is_normalizing) {
-            let limit = "it normalizes text, and training counts text as it is; go on from a \
-                         tokenizer that does not";
+        if base.is_some_and(|base| !takes_text_as_it_is(base)) {
+            let limit = "it changes text before it cuts it, or cuts it in several steps, and \
+                         training counts text as it is; go on from a tokenizer that does neither";
             return Err(Error::argument("base", "the tokenizer", limit));
         }
         let (there, what) = match base {
@@ -111,12 +111,7 @@ impl Trainer {
                 _ if added.iter().any(|other| other.text == *text) => "it is given twice",
                 _ if is_byte => "it stands for a byte; choose a text such as \"<|...|>\"",
                 _ => {
-                    added.push(AddedToken {
-                        text: text.clone(),
-                        id,
-                        special: true,
-                        normalized: false,
-                    });
+                    added.push(AddedToken::special(text.clone(), id));
                     continue;
                 }
             };
@@ -175,6 +170,7 @@ impl Trainer {
     fn learn<U: Unit>(&self, pieces: PieceCounts, progress: &dyn Progress) -> Result<Tokenizer> {
         let (mut parts, byte_ids) = self.start();
         let first = self.added.iter().map(|token| token.id).chain(parts.tokens.iter().map(|t| t.0));
+        let first = first.chain(parts.inert.iter().map(|t| t.0));
         let first = first.max().map_or(0, |id| id + 1);
         let mut bytes = vec![Box::default(); first as usize];
         for (id, token) in &parts.tokens {
@@ -218,12 +214,18 @@ impl Trainer {
         let mut parts = Parts { added: self.added.clone(), ..Parts::default() };
         if let Some(base) = self.options.base.as_deref() {
             let vocabulary = base.vocabulary();
-            let ordinary = vocabulary.iter().filter(|(id, _)| vocabulary.is_ordinary(*id));
-            parts.tokens = ordinary.map(|(id, token)| (id, token.to_vec())).collect();
+            let is_added = |id| base.added().iter().any(|token| token.id == id);
+            for (id, token) in vocabulary.iter() {
+                if vocabulary.is_ordinary(id) {
+                    parts.tokens.push((id, token.to_vec()));
+                } else if !is_added(id) {
+                    parts.inert.push((id, String::from_utf8_lossy(token).into_owned()));
+                }
+            }
             parts.merges = Some(base.merges().as_slice().to_vec());
             parts.pattern = base.pretokenizer().regex().map(str::to_owned);
             parts.whole_pieces = base.whole_pieces();
-            parts.post_processor = base.post_processor().cloned();
+            parts.post_processor = base.post_processor().clone();
             return (parts, *base.byte_ids());
         }
         let mut ids = [0; 256];
@@ -261,4 +263,10 @@ impl Trainer {
         let same = |text: &str| alphabet::to_bytes(text).is_some_and(|bytes| bytes == token);
         self.added.iter().map(|added| added.text.as_str()).find(|text| same(text))
     }
+}
+
+/// Whether the pieces of a text are those of its own pattern on the text between added tokens.
+fn takes_text_as_it_is(base: &Tokenizer) -> bool {
+    let exact = |token: &AddedToken| !(token.lstrip || token.rstrip || token.single_word);
+    base.normalization().is_empty() && base.steps().is_none() && base.added().iter().all(exact)
 }

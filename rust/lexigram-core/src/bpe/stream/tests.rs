@@ -35,6 +35,7 @@ fn tokenizer(pattern: Option<&str>, normalization: Vec<Normalization>) -> Arc<To
         id,
         special,
         normalized,
+        ..AddedToken::default()
     });
     let tokens = trained.vocabulary().iter().map(|(id, token)| (id, token.to_vec())).collect();
     let parts = Parts {
