@@ -19,11 +19,11 @@ use bytemuck::{Pod, Zeroable};
 use self::ring::{Record, Ring};
 use super::key::{self, MAX_WORD, hash};
 use super::memory::Zeroed;
+use crate::prefetch;
 use crate::pretokenize::MAX_PIECES;
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-pub mod prefetch;
 mod ring;
 
 /// 2^17 buckets of 64 bytes: 8 MiB.
@@ -150,7 +150,13 @@ impl WordCache {
             if count > 0 {
                 return out.extend_from_slice(&tokens[..count]);
             }
-            if let Some(tokens) = self.ring.get(entry.record(), piece) {
+            let record = entry.record();
+            let known = match piece.len() {
+                // Its key says all.
+                ..=MAX_WORD => self.ring.tokens(record),
+                _ => self.ring.get(record, piece),
+            };
+            if let Some(tokens) = known {
                 return out.extend_from_slice(tokens);
             }
         }
@@ -228,7 +234,7 @@ impl Table {
         for ((&end, key), place) in ends.iter().zip(keys).zip(places) {
             *key = key::key(text, from, end);
             let bucket = hash(*key) as usize & (buckets.len() - 1);
-            prefetch::prefetch(&buckets[bucket]);
+            prefetch(&buckets[bucket]);
             *place = bucket as u32;
             from = end;
         }

@@ -18,8 +18,8 @@ use std::collections::{BinaryHeap, HashMap};
 
 use rustc_hash::FxBuildHasher;
 
-use super::cache::prefetch;
 use super::words::{Unit, Words};
+use crate::prefetch;
 
 /// How many words ahead are asked for.
 const AHEAD: usize = 12;
@@ -213,7 +213,7 @@ impl<U: Unit> Learner<U> {
         let words = self.pairs.remove(&best).map_or(vec![], |pair| pair.words);
         for (i, &word) in words.iter().enumerate() {
             if let Some(&ahead) = words.get(i + AHEAD) {
-                prefetch::prefetch(self.words.head(ahead));
+                prefetch(self.words.head(ahead));
             }
             self.rewrite(word, (left, right), token);
         }

@@ -6,8 +6,8 @@
 //! piece takes 32 bytes and, with slots at most half full, 8 to 16 more; pieces of more than 15
 //! bytes keep their bytes beside. That is all that training holds of a corpus.
 
-use super::cache::prefetch;
 use super::key::{hash, key, word_length};
+use crate::prefetch;
 use crate::pretokenize::MAX_PIECES;
 
 const FREE: u32 = u32::MAX;
@@ -60,13 +60,13 @@ impl PieceCounts {
         for ((&end, slot), place) in ends.iter().zip(&mut keys).zip(&mut places) {
             *slot = key(text, from, end);
             *place = hash(*slot) as usize & mask;
-            prefetch::prefetch(&self.slots[*place]);
+            prefetch(&self.slots[*place]);
             from = end;
         }
         for place in &mut places[..ends.len()] {
             *place = self.slots[*place] as usize;
             if let Some(entry) = self.entries.get(*place) {
-                prefetch::prefetch(entry);
+                prefetch(entry);
             }
         }
         let mut from = start;

@@ -2,10 +2,14 @@
 //! a list goes into its items.
 #![allow(unsafe_code)]
 
+use lexigram_core::prefetch;
 use pyo3::exceptions::PyMemoryError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList};
+
+/// How many places ahead integers are asked for.
+const AHEAD: usize = 16;
 
 /// The list of `integers[id]` for each id; `None` if an id has no integer.
 pub fn pick<'py>(
@@ -16,7 +20,13 @@ pub fn pick<'py>(
     let length = ffi::Py_ssize_t::try_from(ids.len()).map_err(|_| PyMemoryError::new_err(()))?;
     // SAFETY: a new list of so many empty places, or an error.
     let list = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyList_New(length))? };
+    // Integers lie anywhere, and taking one writes to it: they are asked for ahead.
+    let mut ahead = ids.iter().skip(AHEAD);
     for (place, &id) in (0..length).zip(ids) {
+        if let Some(integer) = ahead.next().and_then(|&id| integers.get(id as usize)) {
+            // SAFETY: the integer is alive, and only asked for.
+            prefetch(unsafe { &*integer.as_ptr() });
+        }
         let Some(integer) = integers.get(id as usize) else { return Ok(None) };
         // SAFETY: the place is in the list and empty; the reference that it takes is a new one. A
         // list that is given up half-filled is freed as it is.
