@@ -200,7 +200,7 @@ def test_training_may_go_on(tmp_path: Path) -> None:
     assert twin.encode(CORPUS[:5000]).ids == more.encode_ordinary(CORPUS[:5000])
     with pytest.raises(InvalidInputError, match="vocab_size = 700"):
         Tokenizer.train([CORPUS], 700, base=base, special_tokens=["<|user|>"])
-    with pytest.raises(InvalidInputError, match="memory_limit = 5000: the .* distinct pieces"):
+    with pytest.raises(InvalidInputError, match=r"memory_limit = 5000: the .* distinct pieces"):
         Tokenizer.train([CORPUS], 900, memory_limit=5000)
 
 

@@ -148,7 +148,8 @@ class Tokenizer(_core.Tokenizer):
             base=base,
             errors=errors,
         )
-        return cls(_core.train_tokenizer_files([Path(path) for path in paths], options, progress), name=name)
+        files = [Path(path) for path in paths]
+        return cls(_core.train_tokenizer_files(files, options, progress), name=name)
 
     @classmethod
     def load(

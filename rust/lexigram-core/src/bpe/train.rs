@@ -172,12 +172,12 @@ impl Trainer {
         let first = self.added.iter().map(|token| token.id).chain(parts.tokens.iter().map(|t| t.0));
         let first = first.chain(parts.inert.iter().map(|t| t.0));
         let first = first.max().map_or(0, |id| id + 1);
-        let mut bytes = vec![Box::default(); first as usize];
+        let mut bytes: Vec<Box<[u8]>> = vec![Box::default(); first as usize];
         for (id, token) in &parts.tokens {
             bytes[*id as usize] = token.clone().into_boxed_slice();
         }
         let words = self.words::<U>(pieces, &byte_ids)?;
-        let lengths = bytes.iter().map(|token: &Box<[u8]>| token.len()).collect();
+        let lengths = bytes.iter().map(|token| token.len()).collect();
         let mut learner = Learner::new(
             words,
             lengths,
