@@ -184,6 +184,26 @@ def test_training_options(tmp_path: Path) -> None:
     assert {t for t in apart.token_byte_values() if len(t) > 1} == {b"ab", b"cd"}
 
 
+def test_training_may_go_on(tmp_path: Path) -> None:
+    base = Tokenizer.train([CORPUS], 700, pattern="gpt2", special_tokens=[EOT])
+    assert Tokenizer.train([CORPUS], 900, base=base) == Tokenizer.train(
+        [CORPUS], 900, pattern="gpt2", special_tokens=[EOT]
+    )
+    path = tmp_path / "more.txt"
+    path.write_text("zyzzyva zyzzyvas " * 9)
+    more = Tokenizer.train_files(path, 710, base=base, special_tokens=["<|user|>"])
+    assert more.special_tokens == {EOT: 0, "<|user|>": 700}
+    assert len(more.encode(" zyzzyvas")) < len(base.encode(" zyzzyvas"))
+    assert more.merges[: len(base.merges)] == base.merges
+    assert more.pattern == "gpt2"
+    twin = rivals(more)[1]
+    assert twin.encode(CORPUS[:5000]).ids == more.encode_ordinary(CORPUS[:5000])
+    with pytest.raises(InvalidInputError, match="vocab_size = 700"):
+        Tokenizer.train([CORPUS], 700, base=base, special_tokens=["<|user|>"])
+    with pytest.raises(InvalidInputError, match=r"memory_limit = 5000: the .* distinct pieces"):
+        Tokenizer.train([CORPUS], 900, memory_limit=5000)
+
+
 def test_training_on_files_is_training_on_their_texts(tmp_path: Path) -> None:
     halves = [CORPUS[: len(CORPUS) // 2], CORPUS[len(CORPUS) // 2 :]]
     paths = [tmp_path / "a.txt", tmp_path / "b.txt"]

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import bz2
+import functools
 import gzip
 import json
 import os
+import tarfile
+import unicodedata
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import tiktoken
 import tokenizers
-from tiktoken.load import load_tiktoken_bpe
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiktoken.load import data_gym_to_mergeable_bpe_ranks, load_tiktoken_bpe
 
 from lexigram import Tokenizer
 from lexigram.errors import FormatError
@@ -22,59 +31,80 @@ TOKENIZERS = DATA / "tokenizers"
 EOT = "<|endoftext|>"
 
 
-def gpt2() -> Tokenizer:
-    return Tokenizer.from_gpt2(
-        TOKENIZERS / "gpt2" / "encoder.json", TOKENIZERS / "gpt2" / "vocab.bpe"
-    )
+NAMES = ("gpt2", "r50k_base", "p50k_base", "p50k_edit", "cl100k_base")
+FIXTURES = ("gpt2", "p50k_base", "cl100k_base")
 
 
-def ranks(name: str, pattern: str, eot: int) -> Tokenizer:
-    return Tokenizer.from_tiktoken(
-        TOKENIZERS / "tiktoken" / f"{name}.tiktoken", pattern, {EOT: eot}
-    )
+@functools.cache
+def ours(name: str) -> Tokenizer:
+    """Found in `LEXIGRAM_DATA` by its name; that of o200k has the ranks of cl100k, as its own are
+    not there."""
+    if name == "o200k":
+        file = TOKENIZERS / "tiktoken" / "cl100k_base.tiktoken"
+        return Tokenizer.from_tiktoken(file, "o200k")
+    return Tokenizer.load(name)
 
 
-OURS = {
-    "gpt2": gpt2,
-    "p50k_base": lambda: ranks("p50k_base", "gpt2", 50256),
-    "cl100k_base": lambda: ranks("cl100k_base", "cl100k", 100257),
-}
-
-
-def tiktoken_twin(name: str) -> tiktoken.Encoding:
+@functools.cache
+def twin_of(name: str) -> tiktoken.Encoding:
+    """tiktoken's own encoding of that name, its files read from `LEXIGRAM_DATA`."""
     from tiktoken_ext import openai_public
 
-    pattern = openai_public.r50k_pat_str
-    if name == "cl100k_base":
-        pattern = (
-            r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+"
-            r"| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
-        )
-    file = TOKENIZERS / "tiktoken" / f"{'r50k_base' if name == 'gpt2' else name}.tiktoken"
-    return tiktoken.Encoding(
-        name, pat_str=pattern, mergeable_ranks=load_tiktoken_bpe(str(file)), special_tokens={}
-    )
+    def ranks(address: str, expected_hash: str | None = None) -> dict[bytes, int]:
+        if "o200k" in address:
+            return load_tiktoken_bpe(str(TOKENIZERS / "tiktoken" / "cl100k_base.tiktoken"))
+        file = TOKENIZERS / "tiktoken" / address.rpartition("/")[2]
+        return load_tiktoken_bpe(str(file), expected_hash)
+
+    def gpt2(**kwargs: str) -> dict[bytes, int]:
+        for key in ("vocab_bpe_file", "encoder_json_file"):
+            kwargs[key] = str(TOKENIZERS / "gpt2" / kwargs[key].rpartition("/")[2])
+        return data_gym_to_mergeable_bpe_ranks(**kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(openai_public, "load_tiktoken_bpe", ranks)
+        patch.setattr(openai_public, "data_gym_to_mergeable_bpe_ranks", gpt2)
+        full = "o200k_base" if name == "o200k" else name
+        made = openai_public.ENCODING_CONSTRUCTORS[full]()
+    if name == "o200k":
+        made["special_tokens"] = {}
+    return tiktoken.Encoding(**made)
 
 
-def texts() -> list[tuple[str, str]]:
-    """The first 2 MB of every plain or gzipped text of the corpora."""
-    paths = sorted(
-        path
-        for folder in ("text", "multilingual", "code", "eval")
-        for path in (DATA / folder).rglob("*")
-        if path.name.endswith((".txt", ".jsonl", ".txt.gz", ".jsonl.gz"))
-    )
-    found = []
-    for path in paths:
-        raw = path.read_bytes()
-        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8", "replace")
-        found.append((str(path.relative_to(DATA)), text[:2_000_000]))
-    return found
+def part(text: str, size: int = 2_000_000) -> str:
+    return text[:size]
 
 
-@pytest.mark.parametrize("name", list(OURS))
+def texts() -> Iterator[tuple[str, str]]:
+    """The first 2 MB of every text of the corpora, plain, compressed or archived."""
+    for folder in ("text", "multilingual", "code", "eval", "tokenizers/fixtures"):
+        for path in sorted((DATA / folder).rglob("*")):
+            if not path.is_file():
+                continue
+            name = str(path.relative_to(DATA))
+            if path.name.endswith(".tar.gz"):
+                with tarfile.open(path) as archive:
+                    members = [member for member in archive if member.isfile()]
+                    parts = (archive.extractfile(member) for member in members)
+                    content = b"\n".join(file.read() for file in parts if file is not None)
+            elif path.suffix == ".zip":
+                with zipfile.ZipFile(path) as packed:
+                    content = b"\n".join(map(packed.read, packed.namelist()))
+            elif path.suffix == ".zst":
+                with zstandard.open(path, "rb") as file:
+                    content = file.read(8_000_000)
+            elif path.suffix in (".gz", ".bz2"):
+                opened = gzip.open if path.suffix == ".gz" else bz2.open
+                with opened(path, "rb") as file:
+                    content = file.read(8_000_000)
+            else:
+                content = path.read_bytes()
+            yield name, part(content.decode("utf-8", "replace"))
+
+
+@pytest.mark.parametrize("name", FIXTURES)
 def test_fixture_ids(name: str) -> None:
-    tokenizer = OURS[name]()
+    tokenizer = ours(name)
     lines = (TOKENIZERS / "fixtures" / "mixed_input.txt").read_bytes().decode().split("\n")
     expected = (TOKENIZERS / "fixtures" / f"mixed_tokens_{name}.txt").read_text().splitlines()
     assert len(expected) == 120
@@ -82,13 +112,72 @@ def test_fixture_ids(name: str) -> None:
         assert tokenizer.encode_ordinary(line) == [int(i) for i in ids.split(",")], line
 
 
-@pytest.mark.parametrize("name", list(OURS))
+@pytest.mark.parametrize("name", ["gpt2", "p50k_base", "cl100k_base", "o200k"])
 def test_ids_of_tiktoken_on_every_corpus(name: str) -> None:
-    tokenizer, twin = OURS[name](), tiktoken_twin(name)
+    tokenizer, twin = ours(name), twin_of(name)
+    count = 0
     for source, text in texts():
         ids = tokenizer.encode_ordinary(text)
         assert ids == twin.encode_ordinary(text), source
         assert tokenizer.decode(ids) == text, source
+        count += 1
+    assert count > 60
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_tiktokens_encoding_of_that_name(name: str) -> None:
+    tokenizer, twin = ours(name), twin_of(name)
+    assert tokenizer.name == twin.name == name
+    assert tokenizer.n_vocab == twin.n_vocab
+    assert tokenizer.max_token_value == twin.max_token_value
+    assert tokenizer.eot_token == twin.eot_token
+    assert tokenizer.special_tokens_set == twin.special_tokens_set
+    assert tokenizer.token_byte_values() == sorted(twin.token_byte_values())
+    specials = "".join(sorted(twin.special_tokens_set))
+    assert tokenizer.encode(specials, allowed_special="all") == twin.encode(
+        specials, allowed_special="all"
+    )
+    # Each token alone, as a text and as bytes.
+    for token in twin.token_byte_values():
+        assert tokenizer.encode_ordinary(token) == twin._encode_bytes(token), token
+
+
+HARD = [
+    *"'sStTdDmMlLvVrReE\u017f\u212a/’", *"  \t\n\r\x0b\x0c\x85\xa0\u1680\u2003\u2028\u3000",
+    "'ll", "'VE", "'Re", "\r\n", "  \n", "don't", "1234567", "ǅ", "ʰ", "ª", "あ", "e\u0301",
+    "\u200d", "Ⅷ", "½", "👍🏽", "<|endoftext|>", " the", "中文",
+]  # fmt: skip
+ASSIGNED = [chr(c) for c in range(0x110000) if unicodedata.category(chr(c)) not in ("Cn", "Cs")]
+BY_CATEGORY = [
+    [c for c in ASSIGNED if unicodedata.category(c) == category]
+    for category in sorted({unicodedata.category(c) for c in ASSIGNED})
+]
+CHARACTER = st.sampled_from(BY_CATEGORY).flatmap(st.sampled_from)
+TEXT = st.lists(st.sampled_from(HARD) | CHARACTER, max_size=40).map("".join)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "p50k_base", "cl100k_base", "o200k"])
+@settings(max_examples=1500, deadline=None)
+@given(text=TEXT, data=st.binary(max_size=60))
+def test_ids_of_tiktoken_on_any_text(name: str, text: str, data: bytes) -> None:
+    tokenizer, twin = ours(name), twin_of(name)
+    assert tokenizer.encode_ordinary(text) == twin.encode_ordinary(text)
+    for mixed in (data, text.encode() + data, data + text.encode()):
+        assert tokenizer.encode_ordinary(mixed) == twin._encode_bytes(mixed)
+
+
+@pytest.mark.parametrize("name", ["r50k_base", "p50k_base", "cl100k_base"])
+def test_a_tiktoken_file_is_written_as_it_was(name: str, tmp_path: Path) -> None:
+    published = TOKENIZERS / "tiktoken" / f"{name}.tiktoken"
+    ours(name).to_tiktoken(tmp_path / "x.tiktoken")
+    assert (tmp_path / "x.tiktoken").read_bytes() == published.read_bytes()
+    # And the same vocabulary as a tokenizer.json.
+    twin = tokenizers.Tokenizer.from_buffer(ours(name).to_json())
+    text = (DATA / "multilingual" / "botchan_en.txt").read_text("utf-8")[
+        :100_000
+    ] + "é中😀<|endoftext|>"
+    assert twin.encode(text).ids == ours(name).encode(text, allowed_special="all")
+    assert Tokenizer.from_json(ours(name).to_json()) == ours(name)
 
 
 @pytest.mark.parametrize("file", ["gpt2/tokenizer.json", "hf/gpt_neox.tokenizer.json"])
@@ -97,7 +186,7 @@ def test_ids_of_tokenizers_with_its_files(file: str) -> None:
     tokenizer, twin = Tokenizer.load(path), tokenizers.Tokenizer.from_file(str(path))
     saved = tokenizers.Tokenizer.from_buffer(tokenizer.to_json())
     for source, text in texts():
-        text = text[:300_000] + "  \n    a   b\t\t\n" + EOT + "e\u0301"
+        text = part(text, 300_000) + "  \n    a   b\t\t\n" + EOT + "e\u0301"
         ids = tokenizer.encode(text, allowed_special="all")
         assert ids == twin.encode(text, add_special_tokens=False).ids, source
         assert ids == saved.encode(text, add_special_tokens=False).ids, source
@@ -106,8 +195,8 @@ def test_ids_of_tokenizers_with_its_files(file: str) -> None:
 
 def test_files_of_gpt2_agree() -> None:
     from_json = Tokenizer.load(TOKENIZERS / "gpt2" / "tokenizer.json")
-    assert from_json == gpt2()
-    assert from_json.fingerprint == gpt2().fingerprint
+    assert from_json == ours("gpt2")
+    assert from_json.fingerprint == ours("gpt2").fingerprint
 
 
 def test_other_kinds_of_tokenizers_are_named() -> None:

@@ -8,7 +8,7 @@ calling thread; an exception that it raises ends the work and nothing is left ha
 from collections.abc import Callable, Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from os import PathLike
-from typing import Any, Literal, TypeAlias, final
+from typing import Any, Literal, TypeAlias, TypedDict, final, type_check_only
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,8 @@ class Tokenizer:
     `allowed_special` (a set of special tokens, or "all"; default none) are encoded as those
     tokens. If the text holds one of `disallowed_special` (a collection, or "all", the default:
     all that are not allowed), `InvalidInputError` (a `ValueError`) is raised. Those in neither are
-    ordinary text.
+    ordinary text. With `add_special_tokens`, the tokens that the post-processor of a
+    `tokenizer.json` puts around a text are added; `InvalidInputError` if it is not supported.
     """
 
     def __new__(cls, tokenizer: Tokenizer, /) -> Self: ...
@@ -62,6 +63,7 @@ class Tokenizer:
         *,
         allowed_special: AbstractSet[str] | Literal["all"] | None = None,
         disallowed_special: Collection[str] | Literal["all"] | None = None,
+        add_special_tokens: bool = False,
     ) -> list[int]:
         """The ids of a text."""
     def encode_ordinary(self, text: _Text) -> list[int]:
@@ -72,8 +74,12 @@ class Tokenizer:
         *,
         allowed_special: AbstractSet[str] | Literal["all"] | None = None,
         disallowed_special: Collection[str] | Literal["all"] | None = None,
+        num_threads: int | None = ...,
+        add_special_tokens: bool = False,
     ) -> NDArray[np.uint32]:
-        """As `encode`; uint32 of shape (tokens,)."""
+        """As `encode`; uint32 of shape (tokens,). With more than one of `num_threads` (by default
+        1; None: as `encode_batch` without it), a long text is encoded in parts, with the same
+        ids."""
     def encode_batch(
         self,
         text: Iterable[_Text],
@@ -81,6 +87,7 @@ class Tokenizer:
         num_threads: int | None = None,
         allowed_special: AbstractSet[str] | Literal["all"] | None = None,
         disallowed_special: Collection[str] | Literal["all"] | None = None,
+        add_special_tokens: bool = False,
     ) -> list[list[int]]:
         """The ids of each text, in order. `num_threads` None means `default_threads()`;
         `InvalidInputError` below 1. No thread outlives the call."""
@@ -101,7 +108,8 @@ class Tokenizer:
         disallowed_special: Collection[str] | Literal["all"] | None = None,
     ) -> tuple[list[int], list[tuple[int, int]]]:
         """The ids, and for each the smallest range `(start, end)` of characters that holds its
-        bytes; tokens that share a character share its place. Not for tokenizers that normalize."""
+        bytes; tokens that share a character share its place. Not for tokenizers that normalize,
+        or whose file removes white space or adds it."""
     def encode_single_token(self, text_or_bytes: _Text) -> int:
         """The id of one token, special ones included; `UnknownTokenError` (a `KeyError`)."""
     def decode_bytes(self, tokens: _Ids) -> bytes:
@@ -148,7 +156,8 @@ class Tokenizer:
         tiktoken. `special_tokens.get("<|endoftext|>")` asks without an error."""
     @property
     def pattern(self) -> str | None:
-        """The short name of a published pattern, otherwise its expression; None for no split."""
+        """The short name of a published pattern, otherwise its expression; None for no split. For a
+        file with several steps "Sequence(...)", which is no pattern."""
     @property
     def pattern_regex(self) -> str | None:
         """The pattern as a regular expression; None for no split."""
@@ -159,7 +168,8 @@ class Tokenizer:
     def merges(self) -> list[tuple[int, int, int]]:
         """Triples (left id, right id, id) in the order of their ranks."""
     def pretokenize(self, text: str) -> list[str]:
-        """The pieces that a text is cut into, special tokens being ordinary text."""
+        """The pieces that a text is cut into, special tokens being ordinary text; U+FFFD stands for
+        bytes of a piece that are no character."""
     def to_json(self) -> bytes:
         """The content of a `tokenizer.json`."""
     def save_json(self, path: _Path) -> None:
@@ -230,29 +240,25 @@ def load_tiktoken(
 def load_gpt2(encoder_json: _Path, vocab_bpe: _Path) -> Tokenizer:
     """Reads GPT-2's pair of files."""
 
+@type_check_only
+class _TrainOptions(TypedDict):
+    vocab_size: int
+    pattern: str | None
+    special_tokens: Sequence[str]
+    num_threads: int | None
+    min_frequency: int
+    max_token_length: int | None
+    memory_limit: int | None
+    base: Tokenizer | None
+    errors: str
+
 def train_tokenizer(
-    texts: Iterable[_Text],
-    vocab_size: int,
-    pattern: str | None,
-    special_tokens: Sequence[str],
-    num_threads: int | None,
-    min_frequency: int,
-    max_token_length: int | None,
-    errors: str,
-    progress: _Progress | None,
+    texts: Iterable[_Text], options: _TrainOptions, progress: _Progress | None
 ) -> Tokenizer:
     """See `lexigram.Tokenizer.train`."""
 
 def train_tokenizer_files(
-    paths: Sequence[_Path],
-    vocab_size: int,
-    pattern: str | None,
-    special_tokens: Sequence[str],
-    num_threads: int | None,
-    min_frequency: int,
-    max_token_length: int | None,
-    errors: str,
-    progress: _Progress | None,
+    paths: Sequence[_Path], options: _TrainOptions, progress: _Progress | None
 ) -> Tokenizer:
     """See `lexigram.Tokenizer.train_files`."""
 

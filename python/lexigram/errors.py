@@ -53,6 +53,10 @@ class MissingFileError(FileError, FileNotFoundError):
     """A file or directory does not exist."""
 
 
+class DownloadError(FileError):
+    """A file that is not on this machine cannot be fetched from its address."""
+
+
 class MissingDependencyError(LexigramError, ImportError):
     """An optional package is not installed; the message says which extra brings it."""
 

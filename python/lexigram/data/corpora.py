@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lexigram.errors import MissingFileError
+from lexigram.folders import cache_folder, data_folder
 
 __all__ = ["Corpus", "corpora", "corpus_path", "stdlib_files"]
 
@@ -114,9 +115,9 @@ def corpus_path(corpus: Corpus) -> Path:
     if corpus.file is None:
         return _stdlib()
     folders = []
-    if os.environ.get("LEXIGRAM_DATA"):
-        folders.append(Path(os.environ["LEXIGRAM_DATA"]) / "text")
-    folders.append(_cache() / "text")
+    if data := data_folder():
+        folders.append(data / "text")
+    folders.append(cache_folder() / "text")
     for folder in folders:
         if (folder / corpus.file).is_file():
             return folder / corpus.file
@@ -125,12 +126,6 @@ def corpus_path(corpus: Corpus) -> Path:
         f"{' or '.join(str(folder) for folder in folders)}; put it there (from {corpus.origin}) "
         "or set LEXIGRAM_DATA to the folder that holds text/"
     )
-
-
-def _cache() -> Path:
-    if os.environ.get("LEXIGRAM_CACHE"):
-        return Path(os.environ["LEXIGRAM_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lexigram"
 
 
 def _stdlib() -> Path:

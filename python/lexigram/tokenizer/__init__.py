@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lexigram import _core
-from lexigram.errors import InvalidInputError
+from lexigram.errors import InvalidInputError, MissingFileError
 from lexigram.tokenizer.stream import (
     StreamDecoder,
     StreamEncoder,
@@ -25,6 +25,7 @@ from lexigram.tokenizer.stream import (
     source_name,
     text_chunks,
 )
+from lexigram.vocabularies import Vocabulary, source_path, vocabularies
 
 __all__ = ["StreamDecoder", "StreamEncoder", "Tokenizer"]
 
@@ -63,6 +64,8 @@ class Tokenizer(_core.Tokenizer):
         num_threads: int | None = None,
         min_frequency: int = 1,
         max_token_length: int | None = None,
+        memory_limit: int | None = None,
+        base: Tokenizer | None = None,
         errors: Literal["strict", "replace", "skip"] = "strict",
         progress: Progress | None = None,
         name: str = "trained",
@@ -76,7 +79,17 @@ class Tokenizer(_core.Tokenizer):
         0, 1, …; then come the bytes, then the merges. Of equally frequent pairs the one with the
         lowest ids wins, as in Hugging Face's `BpeTrainer`, whose merges and ids these are. Pairs
         that occur less than `min_frequency` times, or would be longer than `max_token_length`
-        bytes, are not merged. The result does not depend on `num_threads` (None: one a core).
+        bytes, are not merged. All 256 bytes are always in the vocabulary. The result does not
+        depend on `num_threads` (None: as in `encode_batch`).
+
+        Training holds the distinct pieces of the corpus, not the corpus: 40 to 64 bytes each, and
+        as many again while merges are learnt. `memory_limit` bytes for them are a limit at which
+        training fails rather than going on (None: no limit).
+
+        With a `base`, training goes on from that tokenizer: its ids, merges and pattern stay
+        (`pattern` is not used), `vocab_size` counts its ids too, and special tokens and merges
+        are added after them. Text that the base was trained on gives what training without a
+        stop gives.
 
         `progress(done, total)` counts bytes of text (total 0: not known), then merges.
         Raises `InvalidInputError` for a vocabulary too small, no text, or a bad pattern, and
@@ -88,19 +101,18 @@ class Tokenizer(_core.Tokenizer):
             raise InvalidInputError(
                 "texts is one string, but must be an iterable of texts; pass [text]"
             )
-        _check_counts(vocab_size, num_threads, min_frequency, max_token_length)
-        core = _core.train_tokenizer(
-            texts,
+        options = _options(
             vocab_size,
-            pattern,
-            list(special_tokens),
-            num_threads,
-            min_frequency,
-            max_token_length,
-            errors,
-            progress,
+            pattern=pattern,
+            special_tokens=special_tokens,
+            num_threads=num_threads,
+            min_frequency=min_frequency,
+            max_token_length=max_token_length,
+            memory_limit=memory_limit,
+            base=base,
+            errors=errors,
         )
-        return cls(core, name=name)
+        return cls(_core.train_tokenizer(texts, options, progress), name=name)
 
     @classmethod
     def train_files(
@@ -113,6 +125,8 @@ class Tokenizer(_core.Tokenizer):
         num_threads: int | None = None,
         min_frequency: int = 1,
         max_token_length: int | None = None,
+        memory_limit: int | None = None,
+        base: Tokenizer | None = None,
         errors: Literal["strict", "replace", "skip"] = "strict",
         progress: Progress | None = None,
         name: str = "trained",
@@ -123,30 +137,67 @@ class Tokenizer(_core.Tokenizer):
         """
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
-        _check_counts(vocab_size, num_threads, min_frequency, max_token_length)
-        core = _core.train_tokenizer_files(
-            [Path(path) for path in paths],
+        options = _options(
             vocab_size,
-            pattern,
-            list(special_tokens),
-            num_threads,
-            min_frequency,
-            max_token_length,
-            errors,
-            progress,
+            pattern=pattern,
+            special_tokens=special_tokens,
+            num_threads=num_threads,
+            min_frequency=min_frequency,
+            max_token_length=max_token_length,
+            memory_limit=memory_limit,
+            base=base,
+            errors=errors,
         )
-        return cls(core, name=name)
+        files = [Path(path) for path in paths]
+        return cls(_core.train_tokenizer_files(files, options, progress), name=name)
 
     @classmethod
-    def load(cls, path: StrPath, *, name: str | None = None) -> Tokenizer:
-        """Reads a Hugging Face `tokenizer.json`, ours or another's, if it is byte-level BPE.
+    def load(
+        cls, path: StrPath, *, name: str | None = None, progress: Progress | None = None
+    ) -> Tokenizer:
+        """Reads a Hugging Face `tokenizer.json`, ours or another's, if it is byte-level BPE; or
+        finds a vocabulary by its name.
 
-        Special tokens are found in text only when asked for. The post-processor is kept for
-        `save` but not applied. Raises `FormatError` naming what is not supported.
+        `path` is such a file, a folder with a `tokenizer.json`, or where neither exists a name:
+        "gpt2", "r50k_base", "p50k_base", "p50k_edit", "cl100k_base" or "o200k_base", with the
+        ids of the tiktoken encoding of that name. Its files are looked
+        for in `LEXIGRAM_DATA`, in the cache (`LEXIGRAM_CACHE`) and in tiktoken's; otherwise they
+        are fetched from their publisher into the cache, while `progress(done, total)` counts
+        bytes. Their SHA-256 is checked wherever they are.
+
+        Special tokens are found in text only when asked for, and the post-processor is applied
+        only with `add_special_tokens`. Raises `FormatError` naming what is not supported,
+        `MissingFileError`, and `DownloadError` where there is no connection.
         """
         path = Path(path)
+        if path.is_dir() and (path / "tokenizer.json").exists():
+            path = path / "tokenizer.json"
+        if not path.is_file() and (known := vocabularies().get(str(path))):
+            return cls._from_vocabulary(known, name, progress)
+        if not path.exists():
+            raise MissingFileError(
+                f"{path} does not exist, and no vocabulary has that name; give a tokenizer.json, "
+                f"or one of {', '.join(vocabularies())}"
+            )
+        if path.suffix == ".tiktoken":
+            raise InvalidInputError(
+                f"{path} has neither the pattern nor the special tokens; "
+                "use Tokenizer.from_tiktoken(path, pattern, special_tokens)"
+            )
         stem = path.parent.name if path.name == "tokenizer.json" else path.stem
         return cls(_core.load_tokenizer_json(path), name=name or stem or "tokenizer")
+
+    @classmethod
+    def _from_vocabulary(
+        cls, vocabulary: Vocabulary, name: str | None, progress: Progress | None
+    ) -> Tokenizer:
+        """The one place in which a named vocabulary is loaded."""
+        name = name or vocabulary.name
+        paths = [source_path(source, progress=progress) for source in vocabulary.sources]
+        if len(paths) == 2:
+            return cls.from_gpt2(*paths, name=name)
+        special = vocabulary.special_tokens
+        return cls.from_tiktoken(paths[0], vocabulary.pattern, special, name=name)
 
     @classmethod
     def from_json(cls, content: str | bytes, *, name: str = "tokenizer") -> Tokenizer:
@@ -322,18 +373,41 @@ class Tokenizer(_core.Tokenizer):
         return f"<Tokenizer {self.name!r}: {self.num_tokens} tokens, pattern {self.pattern!r}>"
 
 
-def _check_counts(
-    vocab_size: int, num_threads: int | None, min_frequency: int, max_token_length: int | None
-) -> None:
-    """What the core's unsigned numbers cannot hold; its own limits are narrower."""
-    for name, value in (
-        ("vocab_size", vocab_size),
-        ("num_threads", num_threads),
-        ("min_frequency", min_frequency),
-        ("max_token_length", max_token_length),
+def _options(
+    vocab_size: int,
+    *,
+    pattern: str | None,
+    special_tokens: Iterable[str],
+    num_threads: int | None,
+    min_frequency: int,
+    max_token_length: int | None,
+    memory_limit: int | None,
+    base: Tokenizer | None,
+    errors: str,
+) -> _core._TrainOptions:
+    """The options of training, checked for what the core's unsigned numbers cannot hold; its own
+    limits are narrower."""
+    for name, value, limit in (
+        ("vocab_size", vocab_size, 2**32),
+        ("num_threads", num_threads, 2**32),
+        ("min_frequency", min_frequency, 2**32),
+        ("max_token_length", max_token_length, 2**32),
+        ("memory_limit", memory_limit, 2**63),
     ):
-        if value is not None and not 0 <= value < 2**32:
-            raise InvalidInputError(f"{name} = {value}: must be at least 1 and below 2**32")
+        if value is not None and not 0 <= value < limit:
+            shown = f"2**{limit.bit_length() - 1}"
+            raise InvalidInputError(f"{name} = {value}: must be at least 1 and below {shown}")
+    return {
+        "vocab_size": vocab_size,
+        "pattern": pattern,
+        "special_tokens": list(special_tokens),
+        "num_threads": num_threads,
+        "min_frequency": min_frequency,
+        "max_token_length": max_token_length,
+        "memory_limit": memory_limit,
+        "base": base,
+        "errors": errors,
+    }
 
 
 def _unpickle(cls: type[Tokenizer], content: bytes, name: str) -> Tokenizer:

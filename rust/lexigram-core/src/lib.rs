@@ -29,7 +29,9 @@ pub mod data;
 pub mod error;
 pub mod format;
 pub mod ngram;
+mod prefetch;
 pub mod pretokenize;
 pub mod progress;
 
 pub use error::{Error, Result};
+pub use prefetch::prefetch;

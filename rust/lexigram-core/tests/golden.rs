@@ -111,7 +111,9 @@ fn train() {
             .collect();
         let options =
             TrainOptions { vocab_size: 256 + wanted.len(), num_threads: 1, ..Default::default() };
-        let trained = Trainer::new(options).expect("options").finish(&words, &Silent);
+        let trained = Trainer::new(options)
+            .expect("options")
+            .finish(words.iter().cloned().collect(), &Silent);
         let trained = trained.expect("some text");
         let parts = |merge: &Merge| contents(&trained, &[merge.left, merge.right]);
         assert_eq!(trained.merges().as_slice().iter().map(parts).collect::<Vec<_>>(), wanted);

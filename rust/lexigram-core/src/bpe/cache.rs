@@ -1,10 +1,8 @@
 //! The tokens of pieces seen before.
 //!
-//! A piece of up to 15 bytes is its own key: its bytes in a `u128` with its length in the last
-//! byte, so that two pieces are equal exactly if their keys are, and none has the key 0. The key of
-//! a longer one is a hash with [`LONG`] in the last byte; its bytes are kept and compared. An entry
-//! is the key and up to four tokens, 32 bytes; longer pieces, and those of more tokens, have a
-//! record in a [`ring`], which their entry names. Nearly every piece of real text is short.
+//! An entry is the [`super::key`] of a piece and up to four tokens, 32 bytes. Pieces that are not
+//! their own key, and those of more tokens, have a record in a [`ring`], which their entry names.
+//! Nearly every piece of real text is short.
 //!
 //! A bucket of two entries is one cache line, and four buckets are a group. A new piece takes the
 //! first free place in its own bucket, then in the other buckets of its group; where there is
@@ -17,15 +15,15 @@
 use std::mem::MaybeUninit;
 
 use bytemuck::{Pod, Zeroable};
-use xxhash_rust::xxh3::xxh3_128;
 
-use self::ring::{MAX_PIECE, Record, Ring};
+use self::ring::{Record, Ring};
+use super::key::{self, MAX_WORD, hash};
 use super::memory::Zeroed;
+use crate::prefetch;
 use crate::pretokenize::MAX_PIECES;
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-mod prefetch;
 mod ring;
 
 /// 2^17 buckets of 64 bytes: 8 MiB.
@@ -37,25 +35,8 @@ const MIN_BUCKETS: usize = 1 << 8;
 /// Buckets in a group.
 const GROUP: usize = 4;
 
-/// The longest piece, in bytes, that is its own key.
-const MAX_WORD: usize = 15;
-
 /// The largest number of tokens in an entry.
 const MAX_TOKENS: usize = 4;
-
-/// The last byte of the keys of longer pieces.
-const LONG: u128 = 0xff << 120;
-
-/// For each length, the bits of a key that are the piece's bytes, and its length in the last byte.
-const KEEP: [(u128, u128); MAX_WORD + 1] = {
-    let mut keep = [(0, 0); MAX_WORD + 1];
-    let mut length = 0;
-    while length <= MAX_WORD {
-        keep[length] = ((1 << (8 * length)) - 1, (length as u128) << 120);
-        length += 1;
-    }
-    keep
-};
 
 /// Above the bits of an id ([`super::vocabulary::MAX_ID`]).
 const COUNT_SHIFT: u32 = 28;
@@ -99,34 +80,6 @@ impl Entry {
 }
 
 type Bucket = [Entry; 2];
-
-/// The key of the piece `text[start..end]`.
-#[inline(always)]
-fn key(text: &[u8], start: usize, end: usize) -> u128 {
-    let length = end - start;
-    if length > MAX_WORD {
-        return long_key(&text[start..end]);
-    }
-    let bytes = match text[start..].first_chunk::<16>() {
-        Some(bytes) => u128::from_le_bytes(*bytes),
-        None => bytes_near_end(&text[start..]),
-    };
-    let (mask, tag) = KEEP[length];
-    bytes & mask | tag
-}
-
-#[cold]
-fn bytes_near_end(rest: &[u8]) -> u128 {
-    let mut bytes = [0; 16];
-    bytes[..rest.len()].copy_from_slice(rest);
-    u128::from_le_bytes(bytes)
-}
-
-#[cold]
-fn long_key(piece: &[u8]) -> u128 {
-    // The longest are not kept, so they need no key of their own.
-    LONG | if piece.len() > MAX_PIECE { 0 } else { xxh3_128(piece) }
-}
 
 /// A bounded map from pieces to tokens.
 #[derive(Debug)]
@@ -197,7 +150,13 @@ impl WordCache {
             if count > 0 {
                 return out.extend_from_slice(&tokens[..count]);
             }
-            if let Some(tokens) = self.ring.get(entry.record(), piece) {
+            let record = entry.record();
+            let known = match piece.len() {
+                // Its key says all.
+                ..=MAX_WORD => self.ring.tokens(record),
+                _ => self.ring.get(record, piece),
+            };
+            if let Some(tokens) = known {
                 return out.extend_from_slice(tokens);
             }
         }
@@ -273,9 +232,9 @@ impl Table {
         }
         let mut from = start;
         for ((&end, key), place) in ends.iter().zip(keys).zip(places) {
-            *key = self::key(text, from, end);
+            *key = key::key(text, from, end);
             let bucket = hash(*key) as usize & (buckets.len() - 1);
-            prefetch::prefetch(&buckets[bucket]);
+            prefetch(&buckets[bucket]);
             *place = bucket as u32;
             from = end;
         }
@@ -374,19 +333,12 @@ fn find_known(
     (done, filled, last)
 }
 
-/// A hash of a key on any machine.
-#[inline(always)]
-fn hash(key: u128) -> u32 {
-    // A 64 by 64 bit product folded onto itself mixes all bits of the key into the low ones.
-    let product = u128::from(key as u64) * u128::from((key >> 64) as u64 ^ 0xd1b5_4a32_d192_ed03);
-    (product >> 64) as u32 ^ product as u32
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
 
     use proptest::prelude::*;
+    use xxhash_rust::xxh3::xxh3_128;
 
     use super::*;
 
@@ -427,21 +379,6 @@ mod tests {
                 prop_assert!(times.values().all(|&times| times == 1), "{:?}", times);
             }
         }
-
-        #[test]
-        fn a_key_depends_on_the_piece_alone(before in "[a-z]{0,20}", piece in "[a-z]{1,40}", after in "[a-z]{0,20}") {
-            let text = format!("{before}{piece}{after}");
-            let alone = key(piece.as_bytes(), 0, piece.len());
-            prop_assert_eq!(alone, key(text.as_bytes(), before.len(), before.len() + piece.len()));
-        }
-    }
-
-    #[test]
-    fn keys_of_short_and_long_pieces_differ() {
-        assert_eq!(key(&[b'a'; 16], 0, 16) >> 120, 0xff);
-        assert_eq!(key(&[b'a'; 16], 0, 15) >> 120, 15);
-        assert_ne!(key(b"a\0", 0, 1), key(b"a\0", 0, 2));
-        assert_ne!(key(b"\0", 0, 1), 0);
     }
 
     #[test]

@@ -5,33 +5,37 @@
 //! counts are the same for every number of threads. Special tokens are cut out of the text first:
 //! they end a piece and are not counted.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-
-use rustc_hash::FxBuildHasher;
 
 use super::added::Finder;
 use super::batch::in_order;
-use crate::Result;
-use crate::pretokenize::Pretokenizer;
+use super::piece_counts::PieceCounts;
+use crate::pretokenize::{Ends, Pretokenizer};
+use crate::{Error, Result};
 
 /// Text is handed to threads in parts of about this many bytes.
-const PART_BYTES: usize = 1 << 20;
-
-type Table = HashMap<Box<[u8]>, u64, FxBuildHasher>;
+const PART_BYTES: usize = 1 << 18;
 
 /// Counts pieces.
 pub struct PieceCounter<'a> {
     pretokenizer: &'a Pretokenizer,
     special: &'a Finder,
     threads: usize,
-    tables: Mutex<Vec<Table>>,
+    memory_limit: usize,
+    tables: Mutex<Vec<PieceCounts>>,
 }
 
 impl<'a> PieceCounter<'a> {
-    /// A counter that uses at most `threads` threads.
-    pub fn new(pretokenizer: &'a Pretokenizer, special: &'a Finder, threads: usize) -> Self {
-        Self { pretokenizer, special, threads: threads.max(1), tables: Mutex::default() }
+    /// A counter that uses at most `threads` threads, and fails when its tables take more than
+    /// `memory_limit` bytes.
+    pub fn new(
+        pretokenizer: &'a Pretokenizer,
+        special: &'a Finder,
+        threads: usize,
+        memory_limit: usize,
+    ) -> Self {
+        let tables = Mutex::default();
+        Self { pretokenizer, special, threads: threads.max(1), memory_limit, tables }
     }
 
     /// Counts the pieces of texts that have nothing to do with each other.
@@ -58,6 +62,16 @@ impl<'a> PieceCounter<'a> {
             lock().push(table);
             outcome
         })?;
+        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory: usize = tables.iter().map(PieceCounts::memory).sum();
+        if memory > self.memory_limit {
+            let limit = format!(
+                "the {} distinct pieces counted so far take {memory} bytes; raise the limit, or \
+                 use a pattern that cuts text into shorter pieces, or less text",
+                tables.iter().map(PieceCounts::len).sum::<usize>()
+            );
+            return Err(Error::argument("memory_limit", self.memory_limit, limit));
+        }
         Ok(())
     }
 
@@ -87,29 +101,26 @@ impl<'a> PieceCounter<'a> {
         }
     }
 
-    fn count(&self, text: &str, table: &mut Table) -> Result<()> {
-        self.pretokenizer.for_each(text, |piece| {
-            let piece = &text.as_bytes()[piece];
-            match table.get_mut(piece) {
-                Some(count) => *count += 1,
-                None => {
-                    table.insert(piece.into(), 1);
-                }
-            }
-            Ok(())
-        })
+    fn count(&self, text: &str, table: &mut PieceCounts) -> Result<()> {
+        let mut ends = Ends::default();
+        let mut start = 0;
+        while start < text.len() {
+            self.pretokenizer.fill(text, start, &mut ends)?;
+            table.count(text.as_bytes(), start, ends.as_slice());
+            start = ends.as_slice().last().copied().unwrap_or(text.len());
+        }
+        Ok(())
     }
 
     /// All pieces with their counts, in no particular order.
-    pub fn finish(self) -> Vec<(Box<[u8]>, u64)> {
-        let mut tables =
-            self.tables.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter();
-        let mut total = tables.next().unwrap_or_default();
-        for table in tables {
-            for (piece, count) in table {
-                *total.entry(piece).or_default() += count;
-            }
-        }
-        total.into_iter().collect()
+    pub fn finish(self) -> PieceCounts {
+        let tables = self.tables.into_inner().unwrap_or_else(PoisonError::into_inner);
+        tables
+            .into_iter()
+            .reduce(|mut all, table| {
+                all.merge(table);
+                all
+            })
+            .unwrap_or_default()
     }
 }

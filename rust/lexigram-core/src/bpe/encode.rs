@@ -4,8 +4,9 @@
 //! until none is left. Three ways do just that:
 //!
 //! * a short piece keeps the rank of each pair and scans them for the lowest, see [`super::short`];
-//! * a longer one is searched in linear time, see [`super::linear`];
-//! * where that does not apply, because merges are not ordered, pairs are kept in a heap by (rank,
+//! * a longer one is searched in linear time, see [`super::linear`], once so many of them have come
+//!   that its tables are worth building;
+//! * before, and where it does not apply because merges are not ordered, pairs are kept in a heap by (rank,
 //!   position). Each merge ends two pairs and begins at most two, so the heap sees at most 3n
 //!   entries: O(n log n), without recursion. Invariant: every adjacent pair that is a merge has an
 //!   entry with its rank and the position of its left token; an entry is stale when that token is
@@ -14,6 +15,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::linear::{Linear, Search};
 use super::merges::{Merges, NO_RANK};
@@ -32,9 +34,14 @@ pub struct PieceEncoder {
     /// Whether a piece that is a token becomes that token without merging: tiktoken's rule, and
     /// `ignore_merges` of a tokenizer.json.
     pub whole_pieces: bool,
-    /// Built when the first long piece comes; `None` in it if merges are not ordered.
+    /// Built when many long pieces have come; `None` in it if merges are not ordered.
     linear: OnceLock<Option<Linear>>,
+    /// Bytes of the long pieces that came before.
+    long_bytes: AtomicUsize,
 }
+
+/// When so many bytes of long pieces have come, the tables for them are built.
+const MANY: usize = 1 << 16;
 
 /// Memory that encoding a piece works in, kept between pieces. It belongs to one encoder.
 #[derive(Debug, Default)]
@@ -63,7 +70,8 @@ impl PieceEncoder {
         byte_ids: [u32; 256],
         whole_pieces: bool,
     ) -> Self {
-        Self { vocabulary, merges, byte_ids, whole_pieces, linear: OnceLock::new() }
+        let (linear, long_bytes) = (OnceLock::new(), AtomicUsize::new(0));
+        Self { vocabulary, merges, byte_ids, whole_pieces, linear, long_bytes }
     }
 
     /// Appends the tokens of `piece` to `out`.
@@ -77,6 +85,12 @@ impl PieceEncoder {
             let mut tokens = [0; SHORT + 1];
             let tokens = short::encode(piece, &self.byte_ids, &self.merges, &mut tokens);
             return out.extend_from_slice(tokens);
+        }
+        let few = |before: usize| before + piece.len() < MANY;
+        if self.linear.get().is_none()
+            && few(self.long_bytes.fetch_add(piece.len(), Ordering::Relaxed))
+        {
+            return self.encode_by_heap(piece, scratch, out);
         }
         let build = || Linear::new(&self.vocabulary, &self.byte_ids, &self.merges);
         match self.linear.get_or_init(build) {

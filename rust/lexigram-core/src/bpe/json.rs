@@ -1,29 +1,51 @@
 //! Hugging Face's `tokenizer.json`: what of it is read, and how ours are written.
 //!
-//! Read are byte-level BPE files: model BPE; pre-tokenizer ByteLevel, alone or after one Split by
-//! an expression; normalizers NFC, NFD, NFKC, NFKD; added tokens. What else a file asks for is
-//! named in the error. `post_processor` is kept and written again but not applied; truncation and
-//! padding belong to a call and are dropped.
+//! Read are byte-level BPE files: model BPE; a pre-tokenizer with ByteLevel, alone or among other
+//! steps; normalizers; added tokens with all their flags. What else a file asks for is named in the
+//! error. The post-processor is applied on request; truncation and padding belong to a call and are
+//! only kept. Components are written again as they stood.
+
+mod components;
+mod write;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer, SeqAccess, Visitor};
-use serde_json::{Map, Value, json};
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
+use self::components::{Outcome, PreTokenizer};
 use super::added::AddedToken;
 use super::alphabet;
 use super::merges::Merge;
 use super::rank_file::in_file;
-use super::tokenizer::{Normalization, Parts, Tokenizer};
-use crate::pretokenize::patterns;
+use super::tokenizer::{Parts, Tokenizer};
 use crate::{Error, Result};
+
+pub use self::write::write;
 
 const FORMAT: &str = "tokenizer.json";
 
+/// The fields of a file that are kept as they are.
+#[derive(Debug, Clone, Default)]
+pub struct FileFields {
+    truncation: Value,
+    padding: Value,
+    normalizer: Value,
+    pre_tokenizer: Value,
+    post_processor: Value,
+    decoder: Value,
+    /// Those of the model, without its vocabulary and merges.
+    model: Map<String, Value>,
+}
+
 #[derive(Deserialize)]
 struct File {
+    #[serde(default)]
+    truncation: Value,
+    #[serde(default)]
+    padding: Value,
     #[serde(default)]
     added_tokens: Vec<Added>,
     #[serde(default)]
@@ -53,24 +75,69 @@ struct Added {
     special: bool,
 }
 
-#[derive(Deserialize)]
+/// The model: its vocabulary, its merges, and its settings.
+#[derive(Default)]
 struct Model {
-    #[serde(default, rename = "type")]
-    kind: Option<String>,
-    #[serde(default)]
-    dropout: Option<f64>,
-    #[serde(default)]
-    continuing_subword_prefix: Option<String>,
-    #[serde(default)]
-    end_of_word_suffix: Option<String>,
-    #[serde(default)]
-    byte_fallback: bool,
-    #[serde(default)]
-    ignore_merges: bool,
-    #[serde(default)]
-    vocab: Value,
-    #[serde(default)]
+    vocab: HashMap<String, u32>,
     merges: Option<Vec<Pair>>,
+    fields: Map<String, Value>,
+}
+
+/// The first of its fields are read as they come, so that the vocabulary is held once.
+impl<'de> Deserialize<'de> for Model {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct ModelVisitor;
+        impl<'de> Visitor<'de> for ModelVisitor {
+            type Value = Model;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a model")
+            }
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> std::result::Result<Model, A::Error> {
+                let mut model = Model::default();
+                while let Some(name) = map.next_key::<String>()? {
+                    match &name[..] {
+                        "vocab" => model.vocab = map.next_value::<Vocab>()?.0,
+                        "merges" => model.merges = map.next_value()?,
+                        _ => {
+                            model.fields.insert(name, map.next_value()?);
+                        }
+                    }
+                }
+                Ok(model)
+            }
+        }
+        deserializer.deserialize_map(ModelVisitor)
+    }
+}
+
+/// Tokens and ids. That of other models is a list, which leads to an error about the model.
+#[derive(Default)]
+struct Vocab(HashMap<String, u32>);
+
+impl<'de> Deserialize<'de> for Vocab {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct VocabVisitor;
+        impl<'de> Visitor<'de> for VocabVisitor {
+            type Value = Vocab;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("model.vocab to map tokens to ids (byte-level BPE)")
+            }
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> std::result::Result<Vocab, A::Error> {
+                let mut vocab = HashMap::with_capacity(map.size_hint().unwrap_or(0).min(1 << 20));
+                while let Some((token, id)) = map.next_entry()? {
+                    vocab.insert(token, id);
+                }
+                Ok(Vocab(vocab))
+            }
+        }
+        deserializer.deserialize_any(VocabVisitor)
+    }
 }
 
 /// A merge, written `"a b"` or `["a", "b"]`.
@@ -115,276 +182,147 @@ pub fn read(path: &Path) -> Result<Tokenizer> {
 
 /// Reads the content of a `tokenizer.json`; `path` is named in errors.
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Tokenizer> {
-    let bad = |what: String| Error::Parse { path: path.to_path_buf(), format: FORMAT, what };
+    let bad = |what: String| {
+        let what = what.replace('\n', " ");
+        Error::Parse { path: path.to_path_buf(), format: FORMAT, what }
+    };
     let file: File = serde_json::from_slice(bytes).map_err(|e| bad(e.to_string()))?;
     let parts = to_parts(file).map_err(bad)?;
     Tokenizer::new(parts).map_err(|error| in_file(path, FORMAT, error))
 }
 
-type Outcome<T> = std::result::Result<T, String>;
-
 fn to_parts(file: File) -> Outcome<Parts> {
-    let File { added_tokens, normalizer, pre_tokenizer, post_processor, decoder, model } = file;
+    let File { truncation, padding, added_tokens, normalizer, .. } = file;
+    let File { pre_tokenizer, post_processor, decoder, model, .. } = file;
     check_model(&model)?;
-    let Value::Object(vocab) = model.vocab else {
-        return Err("model.vocab must map tokens to ids".into());
-    };
-    let mut ids = HashMap::with_capacity(vocab.len());
-    for (text, id) in &vocab {
-        let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
-        ids.insert(
-            text.as_str(),
-            id.ok_or_else(|| format!("the id of {text:?} is not an integer"))?,
-        );
-    }
-    let merges = read_merges(model.merges.unwrap_or_default(), &ids)?;
+    let Model { vocab, merges, fields } = model;
+    let merges = read_merges(merges.unwrap_or_default(), &vocab)?;
     let made: HashSet<u32> = merges.iter().map(|merge| merge.token).collect();
-    let added = read_added(added_tokens, &ids)?;
+    let added = read_added(added_tokens, &vocab)?;
     // A token that merges make, or a byte, stays ordinary when it is also listed as added.
     let found: HashSet<u32> = added.iter().map(|token| token.id).collect();
-    let ordinary = |text: &str, id| !found.contains(&id) || made.contains(&id) || is_byte(text);
+    let whole_pieces = fields.get("ignore_merges").and_then(Value::as_bool).unwrap_or(false);
+    let (pattern, steps) = match components::read_pre_tokenizer(&pre_tokenizer)? {
+        PreTokenizer::Pattern(pattern) => (pattern, None),
+        PreTokenizer::Steps(steps) => (None, Some(steps)),
+    };
     let mut parts = Parts {
-        added,
         merges: Some(merges),
-        pattern: read_pre_tokenizer(&pre_tokenizer)?,
-        normalization: read_normalizer(&normalizer)?,
-        whole_pieces: model.ignore_merges,
-        post_processor: (!post_processor.is_null()).then_some(post_processor),
+        pattern,
+        steps,
+        normalization: components::read_normalizer(&normalizer)?,
+        whole_pieces,
+        post_processor: components::read_post_processor(&post_processor),
         ..Parts::default()
     };
-    check_decoder(&decoder)?;
-    for (text, id) in ids {
-        if ordinary(text, id) {
-            let token = alphabet::to_bytes(text);
-            let token =
-                token.ok_or_else(|| format!("the token {text:?} is not in the byte alphabet"))?;
-            parts.tokens.push((id, token));
+    components::check_decoder(&decoder)?;
+    for (text, id) in vocab {
+        match alphabet::to_bytes(&text) {
+            Some(token) if !found.contains(&id) || made.contains(&id) || token.len() == 1 => {
+                parts.tokens.push((id, token));
+            }
+            _ if found.contains(&id) => {}
+            // No text is written with other characters, so none is encoded to this token.
+            _ => parts.inert.push((id, text)),
         }
     }
+    parts.added = added;
+    parts.file = Some(FileFields {
+        truncation,
+        padding,
+        normalizer,
+        pre_tokenizer,
+        post_processor,
+        decoder,
+        model: fields,
+    });
     Ok(parts)
-}
-
-fn is_byte(text: &str) -> bool {
-    alphabet::to_bytes(text).is_some_and(|token| token.len() == 1)
 }
 
 fn check_model(model: &Model) -> Outcome<()> {
     let unsupported = |what: &str| Err(format!("{what} is not supported, only byte-level BPE is"));
-    match model.kind.as_deref() {
+    let field = |name: &str| model.fields.get(name);
+    match field("type").and_then(Value::as_str) {
         Some("BPE") => {}
         Some(other) => return unsupported(&format!("model.type {other:?}")),
         None if model.merges.is_none() => return unsupported("a model without merges"),
         None => {}
     }
-    if model.byte_fallback {
+    if field("byte_fallback").and_then(Value::as_bool) == Some(true) {
         return unsupported("model.byte_fallback (SentencePiece)");
     }
-    if model.dropout.is_some_and(|dropout| dropout > 0.0) {
+    if field("dropout").and_then(Value::as_f64).is_some_and(|dropout| dropout > 0.0) {
         return unsupported("model.dropout");
     }
-    if model.continuing_subword_prefix.as_deref().is_some_and(|s| !s.is_empty()) {
-        return unsupported("model.continuing_subword_prefix");
-    }
-    if model.end_of_word_suffix.as_deref().is_some_and(|s| !s.is_empty()) {
-        return unsupported("model.end_of_word_suffix");
+    for name in ["continuing_subword_prefix", "end_of_word_suffix"] {
+        if field(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty()) {
+            return unsupported(&format!("model.{name}"));
+        }
     }
     Ok(())
 }
 
-fn read_merges(pairs: Vec<Pair>, ids: &HashMap<&str, u32>) -> Outcome<Vec<Merge>> {
+/// Of a pair that is listed twice the last rank counts, as in Hugging Face's tokenizers.
+fn read_merges(pairs: Vec<Pair>, ids: &HashMap<String, u32>) -> Outcome<Vec<Merge>> {
     let id = |text: &str, rank: usize| {
         let id = ids.get(text).copied();
         id.ok_or_else(|| format!("merge {rank}: {text:?} is not in the vocabulary"))
     };
-    let merges = pairs.iter().enumerate().map(|(rank, Pair(left, right))| {
-        let token = id(&format!("{left}{right}"), rank)?;
-        Ok(Merge { left: id(left, rank)?, right: id(right, rank)?, token })
-    });
-    merges.collect()
+    let mut seen = HashSet::with_capacity(pairs.len());
+    let mut merges = Vec::with_capacity(pairs.len());
+    let mut joined = String::new();
+    for (rank, Pair(left, right)) in pairs.iter().enumerate().rev() {
+        joined.clear();
+        joined.extend([&left[..], &right[..]]);
+        let token = id(&joined, rank)?;
+        let merge = Merge { left: id(left, rank)?, right: id(right, rank)?, token };
+        if seen.insert((merge.left, merge.right)) {
+            merges.push(merge);
+        }
+    }
+    merges.reverse();
+    Ok(merges)
 }
 
-fn read_added(added: Vec<Added>, ids: &HashMap<&str, u32>) -> Outcome<Vec<AddedToken>> {
-    let tokens = added.into_iter().map(|token| {
+/// Tokens that the vocabulary lacks are numbered on by Hugging Face's tokenizers, whatever the file
+/// says; a file that says something else has no one meaning.
+fn read_added(added: Vec<Added>, ids: &HashMap<String, u32>) -> Outcome<Vec<AddedToken>> {
+    let mut known: HashMap<String, u32> = HashMap::new();
+    let mut next = ids.len() as u32;
+    let mut tokens = Vec::with_capacity(added.len());
+    for token in added {
         let text = token.content;
-        let flags = [
-            ("single_word", token.single_word),
-            ("lstrip", token.lstrip),
-            ("rstrip", token.rstrip),
-        ];
-        if let Some((name, _)) = flags.iter().find(|(_, set)| *set) {
-            return Err(format!("added token {text:?}: {name} is not supported"));
+        if text.is_empty() {
+            continue;
         }
-        match ids.get(text.as_str()) {
-            Some(&id) if id != token.id => {
-                Err(format!("added token {text:?} has id {}, but {id} in the vocabulary", token.id))
+        let id = ids.get(&text).or_else(|| known.get(&text)).copied();
+        match id {
+            Some(id) if id != token.id => {
+                return Err(format!(
+                    "added token {text:?} has id {}, but {id} in the vocabulary",
+                    token.id
+                ));
             }
-            _ => {
-                // Special tokens are found before normalization here, whatever the file says.
-                let (special, normalized) = (token.special, token.normalized && !token.special);
-                Ok(AddedToken { text, id: token.id, special, normalized })
+            None if token.id != next => {
+                return Err(format!(
+                    "added token {text:?} has id {}, but Hugging Face's tokenizers would give it \
+                     {next}; put it into model.vocab with the id that is meant",
+                    token.id
+                ));
             }
+            None => next = next.saturating_add(1),
+            _ => {}
         }
-    });
-    tokens.collect()
-}
-
-fn kind(value: &Value) -> &str {
-    value.get("type").and_then(Value::as_str).unwrap_or("without a type")
-}
-
-/// The steps of a component: those of a Sequence under `key`, or the one.
-fn steps<'v>(value: &'v Value, key: &str) -> Vec<&'v Value> {
-    match value {
-        Value::Null => vec![],
-        _ if kind(value) == "Sequence" => {
-            value.get(key).and_then(Value::as_array).map_or(vec![], |steps| steps.iter().collect())
-        }
-        _ => vec![value],
+        known.insert(text.clone(), token.id);
+        tokens.push(AddedToken {
+            text,
+            id: token.id,
+            special: token.special,
+            normalized: token.normalized,
+            lstrip: token.lstrip,
+            rstrip: token.rstrip,
+            single_word: token.single_word,
+        });
     }
-}
-
-fn read_normalizer(value: &Value) -> Outcome<Vec<Normalization>> {
-    let forms = steps(value, "normalizers").into_iter().map(|step| match kind(step) {
-        "NFC" => Ok(Normalization::Nfc),
-        "NFD" => Ok(Normalization::Nfd),
-        "NFKC" => Ok(Normalization::Nfkc),
-        "NFKD" => Ok(Normalization::Nfkd),
-        other => {
-            Err(format!("normalizer {other} is not supported, only NFC, NFD, NFKC and NFKD are"))
-        }
-    });
-    forms.collect()
-}
-
-fn read_pre_tokenizer(value: &Value) -> Outcome<Option<String>> {
-    let steps = steps(value, "pretokenizers");
-    let Some((last, before)) = steps.split_last() else {
-        return Err("pre_tokenizer is missing; only ByteLevel files are supported".into());
-    };
-    if kind(last) != "ByteLevel" {
-        return Err(format!("pre_tokenizer {} is not supported, only ByteLevel is", kind(last)));
-    }
-    let flag = |name: &str| last.get(name).and_then(Value::as_bool).unwrap_or(true);
-    if flag("add_prefix_space") {
-        return Err("pre_tokenizer ByteLevel with add_prefix_space is not supported".into());
-    }
-    match (before, flag("use_regex")) {
-        ([], true) => Ok(Some(patterns::GPT2.to_owned())),
-        ([], false) => Ok(None),
-        ([split], false) if kind(split) == "Split" => read_split(split).map(Some),
-        _ => {
-            let kinds: Vec<_> = steps.iter().map(|step| kind(step)).collect();
-            Err(format!(
-                "pre_tokenizer {} is not supported, only one Split before ByteLevel is",
-                kinds.join(" + ")
-            ))
-        }
-    }
-}
-
-fn read_split(split: &Value) -> Outcome<String> {
-    let regex = split.pointer("/pattern/Regex").and_then(Value::as_str);
-    let regex = regex.ok_or("pre_tokenizer Split by a string is not supported, only by a Regex")?;
-    let behavior = split.get("behavior").and_then(Value::as_str).unwrap_or_default();
-    let invert = split.get("invert").and_then(Value::as_bool).unwrap_or(false);
-    // Keeping the matches and dropping the rest is the same where the expression matches all text.
-    let covers = patterns::recognize(regex).is_some();
-    match (behavior, invert) {
-        ("Isolated", _) => Ok(regex.to_owned()),
-        ("Removed", true) if covers => Ok(regex.to_owned()),
-        _ => Err(format!("pre_tokenizer Split with behavior {behavior:?} is not supported")),
-    }
-}
-
-fn check_decoder(value: &Value) -> Outcome<()> {
-    match steps(value, "decoders").iter().find(|step| kind(step) != "ByteLevel") {
-        Some(step) => Err(format!("decoder {} is not supported, only ByteLevel is", kind(step))),
-        None => Ok(()),
-    }
-}
-
-/// The `tokenizer.json` of a tokenizer. Special tokens stand in the vocabulary too, so that every
-/// reader gives them the ids that they have here.
-pub fn write(tokenizer: &Tokenizer) -> Result<Vec<u8>> {
-    let vocabulary = tokenizer.vocabulary();
-    let text = |id: u32| alphabet::to_text(vocabulary.token(id));
-    let mut vocab = Map::new();
-    for (id, token) in vocabulary.iter() {
-        let key = match vocabulary.id(token) == Some(id) {
-            true => alphabet::to_text(token),
-            false => String::from_utf8_lossy(token).into_owned(),
-        };
-        if let Some(other) = vocab.insert(key.clone(), id.into()) {
-            let limit = format!(
-                "a tokenizer.json would write the ordinary token {other} the same way; choose \
-                 another text for the special token, such as \"<|...|>\""
-            );
-            return Err(Error::argument("special_tokens", format!("{key:?}"), limit));
-        }
-    }
-    let merges = tokenizer.merges().as_slice().iter();
-    let merges: Vec<_> = merges.map(|merge| json!([text(merge.left), text(merge.right)])).collect();
-    let added_tokens: Vec<_> = tokenizer
-        .added()
-        .iter()
-        .map(|token| {
-            json!({
-                "id": token.id, "content": token.text, "single_word": false, "lstrip": false,
-                "rstrip": false, "normalized": token.normalized, "special": token.special,
-            })
-        })
-        .collect();
-    let file = json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": added_tokens,
-        "normalizer": write_normalizer(tokenizer.normalization()),
-        "pre_tokenizer": write_pre_tokenizer(tokenizer.pretokenizer().regex()),
-        "post_processor": tokenizer.post_processor(),
-        "decoder": byte_level(true),
-        "model": {
-            "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
-            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false,
-            "ignore_merges": tokenizer.whole_pieces(), "vocab": vocab, "merges": merges,
-        },
-    });
-    serde_json::to_vec(&file).map_err(|e| Error::Internal(format!("tokenizer.json: {e}")))
-}
-
-fn byte_level(use_regex: bool) -> Value {
-    json!({
-        "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex,
-    })
-}
-
-fn write_normalizer(forms: &[Normalization]) -> Value {
-    let name = |form: &Normalization| match form {
-        Normalization::Nfc => json!({"type": "NFC"}),
-        Normalization::Nfd => json!({"type": "NFD"}),
-        Normalization::Nfkc => json!({"type": "NFKC"}),
-        Normalization::Nfkd => json!({"type": "NFKD"}),
-    };
-    match forms {
-        [] => Value::Null,
-        [form] => name(form),
-        forms => {
-            json!({"type": "Sequence", "normalizers": forms.iter().map(name).collect::<Vec<_>>()})
-        }
-    }
-}
-
-/// ByteLevel has GPT-2's expression built in; any other is a Split before it.
-fn write_pre_tokenizer(regex: Option<&str>) -> Value {
-    match regex {
-        Some(patterns::GPT2) => byte_level(true),
-        None => byte_level(false),
-        Some(regex) => json!({
-            "type": "Sequence",
-            "pretokenizers": [
-                {"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": false},
-                byte_level(false),
-            ],
-        }),
-    }
+    Ok(tokens)
 }

@@ -37,9 +37,9 @@ pub fn read_tiktoken(
             continue;
         }
         // The rank is the shorter part.
-        let space = line.iter().rposition(|&byte| byte == b' ');
+        let space = line.iter().rposition(u8::is_ascii_whitespace);
         let space = space.ok_or_else(|| bad(number, "there is no space"))?;
-        from_base64(&line[..space], &mut joined)
+        from_base64(line[..space].trim_ascii_end(), &mut joined)
             .ok_or_else(|| bad(number, "the token is not base64"))?;
         let rank = std::str::from_utf8(&line[space + 1..]).ok().and_then(|rank| rank.parse().ok());
         let rank: u32 = rank.ok_or_else(|| bad(number, "the rank is not a number"))?;
@@ -53,7 +53,7 @@ pub fn read_tiktoken(
         *start = end;
         Some((id, token))
     });
-    let tables = Tables::new(tokens, &special, None);
+    let tables = Tables::new(tokens, &[], &special, None);
     let pattern = pattern.map(str::to_owned);
     let parts = Parts { added: special, pattern, whole_pieces: true, ..Parts::default() };
     let tokenizer = tables.and_then(|tables| Tokenizer::with_tables(parts, tables));
@@ -66,8 +66,11 @@ pub fn write_tiktoken(tokenizer: &Tokenizer) -> Result<Vec<u8>> {
         let limit = "a .tiktoken file cannot express that; use save() for a tokenizer.json";
         Err(Error::argument("tokenizer", what, limit))
     };
-    if !tokenizer.normalization().is_empty() {
-        return refuse("it normalizes text");
+    if !tokenizer.keeps_text() {
+        return refuse("it normalizes text, or removes from it or adds to it");
+    }
+    if tokenizer.steps().is_some() {
+        return refuse("it cuts text by several steps, not by one pattern");
     }
     if tokenizer.added().iter().any(|token| !token.special) {
         return refuse("it has added tokens that are not special");
@@ -122,7 +125,7 @@ pub fn read_gpt2(encoder_json: &Path, vocab_bpe: &Path) -> Result<Tokenizer> {
             Some(token) if token.len() == 1 || products.contains(&id) => {
                 parts.tokens.push((id, token))
             }
-            _ => parts.added.push(AddedToken { text, id, special: true, normalized: false }),
+            _ => parts.added.push(AddedToken::special(text, id)),
         }
     }
     parts.merges = Some(merges);

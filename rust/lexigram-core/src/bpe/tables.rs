@@ -22,9 +22,14 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// From ordinary tokens with their ids, added tokens, and merges in the order of their ranks
-    /// (`None`: ids are ranks and imply the merges).
-    pub fn new<'a, I>(tokens: I, added: &[AddedToken], merges: Option<Vec<Merge>>) -> Result<Self>
+    /// From ordinary tokens with their ids, tokens that text never gives, added tokens, and merges in
+    /// the order of their ranks (`None`: ids are ranks and imply the merges).
+    pub fn new<'a, I>(
+        tokens: I,
+        inert: &[(u32, String)],
+        added: &[AddedToken],
+        merges: Option<Vec<Merge>>,
+    ) -> Result<Self>
     where
         I: IntoIterator<Item = (u32, &'a [u8]), IntoIter: Clone>,
     {
@@ -36,7 +41,8 @@ impl Tables {
         // An added token may also be an ordinary one; then it is entered once.
         let entered = |token: &&AddedToken| by_id.get(&token.id) != Some(&token.text.as_bytes());
         let found = added.iter().filter(entered).map(|t| (t.id, t.text.as_bytes(), false));
-        let vocabulary = Vocabulary::new(ordinary.chain(found))?;
+        let inert = inert.iter().map(|(id, text)| (*id, text.as_bytes(), false));
+        let vocabulary = Vocabulary::new(ordinary.chain(found).chain(inert))?;
         let byte_ids = vocabulary.byte_ids()?;
         let merges = match merges {
             Some(merges) => {

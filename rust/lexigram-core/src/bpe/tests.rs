@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::encode::{PieceEncoder, Scratch};
@@ -12,8 +14,8 @@ use super::merges::Merges;
 use super::stream::{OnError, TextReader};
 use super::train::{TrainOptions, Trainer};
 use super::{
-    AddedToken, Allowed, Merge, Parts, Text, Tokenizer, Vocabulary, alphabet, json, naive,
-    rank_file,
+    AddedToken, Allowed, Merge, Parts, PieceCounts, Text, Tokenizer, Vocabulary, alphabet, json,
+    naive, rank_file,
 };
 use crate::progress::Silent;
 
@@ -21,7 +23,7 @@ fn train(texts: &[&str], options: TrainOptions) -> Tokenizer {
     let trainer = Trainer::new(options).unwrap();
     let counter = trainer.counter();
     counter.add(texts).unwrap();
-    trainer.finish(&counter.finish(), &Silent).unwrap()
+    trainer.finish(counter.finish(), &Silent).unwrap()
 }
 
 fn options(vocab_size: usize, pattern: Option<&str>) -> TrainOptions {
@@ -177,6 +179,26 @@ proptest! {
     }
 
     #[test]
+    fn training_may_go_on(
+        texts in prop::collection::vec(word(), 1..8),
+        first in 0..30usize,
+        second in 0..30usize,
+    ) {
+        prop_assume!(texts.iter().any(|text| !text.is_empty()));
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let options = |merges: usize| TrainOptions {
+            special_tokens: vec!["<|x|>".into()],
+            ..options(257 + merges, Some("gpt2"))
+        };
+        let base = train(&texts, options(first));
+        let made = base.merges().as_slice().len();
+        let on = TrainOptions { special_tokens: vec![], base: Some(Arc::new(base)), ..options(made + second) };
+        let on = train(&texts, on);
+        // On the same text it is as if it had never stopped.
+        prop_assert_eq!(&on, &train(&texts, options(made + second)));
+    }
+
+    #[test]
     fn any_text_comes_back(text in any::<String>(), bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         static TOKENIZERS: LazyLock<Vec<Tokenizer>> = LazyLock::new(|| {
             let patterns = [None, Some("gpt2"), Some("cl100k"), Some("o200k"), Some(r"\w+")];
@@ -206,8 +228,30 @@ proptest! {
     }
 }
 
+#[test]
+fn long_texts_in_parts_are_single_calls() {
+    let words = "the bc's  12345 abab\n\n  don't étude 中文 😀 - ".repeat(50);
+    for pattern in [Some("gpt2"), Some("cl100k"), Some("o200k"), None] {
+        let mut parts = train(&[&words], options(400, pattern));
+        if pattern == Some("o200k") {
+            parts = with_added(vec![special("<|end|>", 300), special("<|", 301)]);
+        }
+        let long: Vec<String> = (0..4).map(|i| words.repeat(i * 60) + "<|end|> x <| y").collect();
+        let texts = [&long[3], "", &long[0], &long[2], "a", &long[1]];
+        let batch: Vec<_> = texts.iter().map(|text| Text::Str(text)).collect();
+        for allowed in [Allowed::None, Allowed::All] {
+            let alone = parts.encode_batch(&batch, &allowed, 1).unwrap();
+            for threads in [2, 5] {
+                assert_eq!(parts.encode_batch(&batch, &allowed, threads).unwrap(), alone);
+            }
+            let bytes: Vec<_> = texts.iter().map(|text| Text::Bytes(text.as_bytes())).collect();
+            assert_eq!(parts.encode_batch(&bytes, &allowed, 2).unwrap(), alone);
+        }
+    }
+}
+
 fn special(text: &str, id: u32) -> AddedToken {
-    AddedToken { text: text.into(), id, special: true, normalized: false }
+    AddedToken::special(text, id)
 }
 
 fn with_added(added: Vec<AddedToken>) -> Tokenizer {
@@ -243,7 +287,7 @@ fn special_tokens_are_opt_in_and_longest_wins() {
 
 #[test]
 fn ordinary_additions_are_always_found() {
-    let added = AddedToken { text: "  ".into(), id: 256, special: false, normalized: true };
+    let added = AddedToken { special: false, normalized: true, ..AddedToken::special("  ", 256) };
     let tokenizer = with_added(vec![added]);
     assert_eq!(ids(&tokenizer, "a   b"), [97, 256, 32, 98]);
 }
@@ -269,6 +313,76 @@ fn files_round_trip() {
     }
 }
 
+/// Words drawn from a few hundred random ones, so that there are many pairs, most of them rare: the
+/// learner keeps some of them only, and counts again when it runs out.
+#[test]
+fn rare_pairs_come_back_when_they_are_needed() {
+    let mut state = 7u64;
+    let mut random = |below: u64| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    let words: Vec<(Vec<u8>, u64)> = (0..600)
+        .map(|i| ((0..3 + random(9)).map(|_| random(256) as u8).collect(), 1 + 4000 / (1 + i)))
+        .collect();
+    let options = |vocab_size| TrainOptions { special_tokens: vec![], ..options(vocab_size, None) };
+    for vocab_size in [256 + 1500, 70_000] {
+        let trained = Trainer::new(options(vocab_size)).unwrap();
+        let trained = trained.finish(words.iter().cloned().collect(), &Silent).unwrap();
+        let ids =
+            |word: &[u8]| word.iter().map(|&byte| trained.byte_ids()[byte as usize]).collect();
+        let slow: Vec<_> = words.iter().map(|(word, count)| (ids(word), *count)).collect();
+        let merges = trained.merges().as_slice();
+        assert!(merges.len() >= 1500);
+        assert_eq!(merges[..1500], naive::train(&slow, 256, 1500, 1)[..]);
+    }
+}
+
+#[test]
+fn going_on_keeps_ids_and_adds_special_tokens() {
+    let base = rank_base();
+    let text = "low lower lowest new newer newest";
+    let options = TrainOptions {
+        special_tokens: vec!["<|end|>".into()],
+        base: Some(Arc::new(base)),
+        ..options(270, Some("cl100k"))
+    };
+    let on = train(&[text], options.clone());
+    assert_eq!(on.special_id("<|end|>"), Some(260));
+    assert_eq!(on.pretokenizer().name(), Some("gpt2"));
+    assert!(on.whole_pieces() && on.merges().as_slice().len() > 2);
+    let base = options.base.clone().unwrap();
+    for id in 0..260 {
+        assert_eq!(on.vocabulary().token(id), base.vocabulary().token(id));
+    }
+    assert_eq!(on.decode(&ids(&on, text)).unwrap(), text.as_bytes());
+    let small = TrainOptions { vocab_size: 260, ..options };
+    let error = Trainer::new(small).err().unwrap().to_string();
+    assert!(error.contains("vocab_size = 260") && error.contains("261"), "{error}");
+}
+
+/// The bytes as ids, "lo", "low", an unreachable "new", and a special token.
+fn rank_base() -> Tokenizer {
+    let mut tokens: Vec<_> = (0..=255u8).map(|byte| (byte.into(), vec![byte])).collect();
+    tokens.extend([(256, b"lo".to_vec()), (257, b"low".to_vec()), (258, b"new".to_vec())]);
+    let added = vec![special("<|x|>", 259)];
+    let pattern = Some("gpt2".into());
+    Tokenizer::new(Parts { tokens, added, pattern, whole_pieces: true, ..Parts::default() })
+        .unwrap()
+}
+
+#[test]
+fn memory_of_counted_pieces_is_limited() {
+    let trainer = Trainer::new(TrainOptions { memory_limit: 20_000, ..options(300, Some("gpt2")) });
+    let trainer = trainer.unwrap();
+    let counter = trainer.counter();
+    counter.add(&["a few words"]).unwrap();
+    let many: String = (0..10_000).map(|i| format!(" {i}x")).collect();
+    let error = counter.add(&[&many]).unwrap_err().to_string();
+    assert!(error.contains("memory_limit = 20000") && error.contains("distinct pieces"), "{error}");
+}
+
 #[test]
 fn training_refuses_what_cannot_be() {
     let refused = |options: TrainOptions| Trainer::new(options).err().unwrap().to_string();
@@ -281,14 +395,16 @@ fn training_refuses_what_cannot_be() {
     assert!(refused(specials(&[""])).contains("empty"));
     assert!(refused(specials(&["a"])).contains("byte"));
     let trainer = Trainer::new(specials(&["ab"])).unwrap();
-    assert!(trainer.finish(&[], &Silent).unwrap_err().to_string().contains("empty"));
+    assert!(
+        trainer.finish(PieceCounts::default(), &Silent).unwrap_err().to_string().contains("empty")
+    );
     let counter = trainer.counter();
     counter.add(&["xyxyxyab"]).unwrap();
     // "ab" is cut out of the text, so it cannot arise.
-    let tokenizer = trainer.finish(&counter.finish(), &Silent).unwrap();
+    let tokenizer = trainer.finish(counter.finish(), &Silent).unwrap();
     assert!(json::write(&tokenizer).is_ok());
-    let words = [(Box::from(&b"abab"[..]), 1)];
-    assert!(trainer.finish(&words, &Silent).unwrap_err().to_string().contains("\"ab\""));
+    let words = PieceCounts::from_iter([(b"abab", 1)]);
+    assert!(trainer.finish(words, &Silent).unwrap_err().to_string().contains("\"ab\""));
 }
 
 #[test]
@@ -330,12 +446,34 @@ fn bad_json_is_named() {
         ("/model/vocab", "{}", "not in the vocabulary"),
         ("/model/merges", r#"["a"]"#, "a merge"),
         ("/model/merges", r#"[["a","b","c"]]"#, "a pair"),
-        ("/normalizer", r#"{"type":"Lowercase"}"#, "Lowercase"),
+        ("/normalizer", r#"{"type":"BertNormalizer"}"#, "BertNormalizer"),
+        ("/normalizer", r#"{"type":"Replace","pattern":{"Regex":"("},"content":""}"#, "\"(\""),
+        ("/normalizer", r#"{"type":"Prepend"}"#, "prepend"),
         ("/pre_tokenizer", r#"{"type":"Metaspace"}"#, "Metaspace"),
         ("/pre_tokenizer", "null", "ByteLevel"),
-        ("/pre_tokenizer/add_prefix_space", "true", "add_prefix_space"),
+        ("/pre_tokenizer", r#"{"type":"Digits"}"#, "Digits"),
+        (
+            "/pre_tokenizer",
+            r#"{"type":"Sequence","pretokenizers":[{"type":"ByteLevel"},{"type":"ByteLevel"}]}"#,
+            "twice",
+        ),
+        (
+            "/pre_tokenizer",
+            r#"{"type":"Sequence","pretokenizers":[{"type":"Metaspace"},{"type":"ByteLevel"}]}"#,
+            "Metaspace",
+        ),
+        (
+            "/pre_tokenizer",
+            r#"{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"(?x)a"},"behavior":"Isolated"},{"type":"ByteLevel"}]}"#,
+            "(?x)",
+        ),
+        (
+            "/pre_tokenizer",
+            r#"{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"String":"a"},"behavior":"Glued"},{"type":"ByteLevel"}]}"#,
+            "Glued",
+        ),
         ("/decoder", r#"{"type":"WordPiece"}"#, "WordPiece"),
-        ("/added_tokens", r#"[{"id":1,"content":"<m>","lstrip":true}]"#, "lstrip"),
+        ("/added_tokens", r#"[{"id":1,"content":"<m>"}]"#, "tokenizers would give it 260"),
         ("/added_tokens", r#"[{"id":1,"content":"a"}]"#, "id 1"),
     ];
     for (pointer, value, named) in cases {
@@ -363,9 +501,10 @@ fn a_file_in_chunks_counts_as_one_text() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("corpus.txt");
     std::fs::write(&path, &text).unwrap();
-    let sorted = |mut counts: Vec<(Box<[u8]>, u64)>| {
-        counts.sort();
-        counts
+    let sorted = |counts: PieceCounts| {
+        let mut sorted = counts.to_vec();
+        sorted.sort();
+        sorted
     };
     let trainer = Trainer::new(options).unwrap();
     let whole = trainer.counter();

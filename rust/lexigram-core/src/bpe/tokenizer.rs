@@ -6,64 +6,46 @@ use std::hint::spin_loop;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 
-use unicode_normalization::UnicodeNormalization;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::added::{AddedToken, Finder};
+use super::added::{AddedToken, Finder, Finders};
 use super::cache::WordCache;
 use super::decode::{TokenBytes, token_at};
 use super::encode::{PieceEncoder, Scratch};
+use super::json::FileFields;
+use super::memory::output;
 use super::merges::{Merge, Merges};
+use super::normalize::Normalization;
+use super::post_process::PostProcessor;
 use super::tables::Tables;
 use super::vocabulary::{NO_TOKEN, Vocabulary};
+use crate::pretokenize::steps::Steps;
 use crate::pretokenize::{Ends, Pretokenizer};
 use crate::{Error, Result};
-
-/// A Unicode normalization form that is applied to text before it is cut into pieces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Normalization {
-    /// Canonical composition.
-    Nfc,
-    /// Canonical decomposition.
-    Nfd,
-    /// Compatibility composition.
-    Nfkc,
-    /// Compatibility decomposition.
-    Nfkd,
-}
-
-impl Normalization {
-    fn apply<'t>(self, text: &'t str) -> Cow<'t, str> {
-        // ASCII is its own normal form in all four.
-        if text.is_ascii() {
-            return Cow::Borrowed(text);
-        }
-        Cow::Owned(match self {
-            Self::Nfc => text.nfc().collect(),
-            Self::Nfd => text.nfd().collect(),
-            Self::Nfkc => text.nfkc().collect(),
-            Self::Nfkd => text.nfkd().collect(),
-        })
-    }
-}
 
 /// What a tokenizer is made of.
 #[derive(Debug, Clone, Default)]
 pub struct Parts {
     /// Ordinary tokens.
     pub tokens: Vec<(u32, Vec<u8>)>,
+    /// Tokens that no text is encoded to, but whose ids can be decoded.
+    pub inert: Vec<(u32, String)>,
     /// Merges in the order of their ranks; `None`: ids are ranks and imply the merges.
     pub merges: Option<Vec<Merge>>,
     /// Tokens found in text as they stand.
     pub added: Vec<AddedToken>,
     /// `"gpt2"`, `"cl100k"`, `"o200k"`, a regular expression, or `None` for no split.
     pub pattern: Option<String>,
+    /// How text is cut into pieces instead, where one pattern cannot say it.
+    pub steps: Option<Steps>,
     /// Applied in order.
     pub normalization: Vec<Normalization>,
     /// Whether a piece that is a token becomes that token without merging.
     pub whole_pieces: bool,
-    /// The post-processor of the tokenizer.json that this came from, kept for saving.
-    pub post_processor: Option<serde_json::Value>,
+    /// The tokens put around a text on request.
+    pub post_processor: PostProcessor,
+    /// What else stood in the tokenizer.json that this came from, kept for saving.
+    pub file: Option<FileFields>,
 }
 
 /// Which special tokens are recognized in text.
@@ -106,16 +88,16 @@ impl Text<'_> {
 pub struct Tokenizer {
     pub(super) pieces: PieceEncoder,
     pretokenizer: Pretokenizer,
+    steps: Option<Steps>,
     added: Vec<AddedToken>,
     normalization: Vec<Normalization>,
-    post_processor: Option<serde_json::Value>,
+    post_processor: PostProcessor,
+    file: Option<FileFields>,
     special_ids: HashMap<String, u32>,
     /// All special tokens; the tokens always found; both together.
     special: Finder,
-    always: Finder,
-    all: Finder,
-    /// The tokens found after normalization.
-    normalized: Finder,
+    always: Finders,
+    all: Finders,
     token_bytes: OnceLock<TokenBytes>,
     /// Ordinary tokens in the order of their bytes.
     pub(super) sorted: OnceLock<Vec<u32>>,
@@ -137,15 +119,25 @@ impl Tokenizer {
     pub fn new(mut parts: Parts) -> Result<Self> {
         let tokens = std::mem::take(&mut parts.tokens);
         let tokens = tokens.iter().map(|(id, token)| (*id, &token[..]));
-        let tables = Tables::new(tokens, &parts.added, parts.merges.take())?;
+        let tables = Tables::new(tokens, &parts.inert, &parts.added, parts.merges.take())?;
         Self::with_tables(parts, tables)
     }
 
-    /// From tables of the tokens, merges and added tokens; of the parts, the rest is taken.
+    /// From tables of all tokens and of the merges; the rest is taken from the parts.
     pub(super) fn with_tables(parts: Parts, tables: Tables) -> Result<Self> {
-        let Parts { mut added, pattern, normalization, whole_pieces, post_processor, .. } = parts;
+        let Parts {
+            mut added,
+            pattern,
+            steps,
+            normalization,
+            whole_pieces,
+            post_processor,
+            file,
+            ..
+        } = parts;
         let Tables { vocabulary, byte_ids, merges } = tables;
         added.sort_by_key(|token| token.id);
+        let post_processor = post_processor.checked(|id| !vocabulary.token(id).is_empty());
         let mut special_ids = HashMap::new();
         for token in &added {
             if special_ids.insert(token.text.clone(), token.id).is_some() {
@@ -154,14 +146,18 @@ impl Tokenizer {
             }
         }
         special_ids.retain(|text, _| added.iter().any(|t| t.special && t.text == *text));
-        let raw = |token: &&AddedToken| token.special || !token.normalized;
+        let normalize = |text: &str| match normalized(&normalization, text) {
+            Ok(text) => text.into_owned(),
+            Err(_) => text.to_owned(),
+        };
         Ok(Self {
             pieces: PieceEncoder::new(vocabulary, merges, byte_ids, whole_pieces),
             pretokenizer: Pretokenizer::new(pattern.as_deref())?,
             special: Finder::new(added.iter().filter(|t| t.special))?,
-            always: Finder::new(added.iter().filter(raw).filter(|t| !t.special))?,
-            all: Finder::new(added.iter().filter(raw))?,
-            normalized: Finder::new(added.iter().filter(|t| !raw(t)))?,
+            always: Finders::new(added.iter().filter(|t| !t.special), normalize)?,
+            all: Finders::new(&added, normalize)?,
+            steps,
+            file,
             special_ids,
             added,
             normalization,
@@ -197,6 +193,18 @@ impl Tokenizer {
         &self.added
     }
 
+    /// How text is cut into pieces where one pattern cannot say it.
+    pub fn steps(&self) -> Option<&Steps> {
+        self.steps.as_ref()
+    }
+
+    /// Whether the tokens of every text are its bytes: nothing is normalized, removed or added.
+    pub fn keeps_text(&self) -> bool {
+        self.normalization.is_empty()
+            && self.steps.as_ref().is_none_or(Steps::keep_text)
+            && !self.added.iter().any(|token| token.lstrip || token.rstrip)
+    }
+
     /// The normalization forms, in the order in which they are applied.
     pub fn normalization(&self) -> &[Normalization] {
         &self.normalization
@@ -207,8 +215,13 @@ impl Tokenizer {
         self.pieces.whole_pieces
     }
 
-    pub(super) fn post_processor(&self) -> Option<&serde_json::Value> {
-        self.post_processor.as_ref()
+    /// The tokens put around a text on request.
+    pub fn post_processor(&self) -> &PostProcessor {
+        &self.post_processor
+    }
+
+    pub(super) fn file(&self) -> Option<&FileFields> {
+        self.file.as_ref()
     }
 
     /// The id of a special token.
@@ -240,13 +253,32 @@ impl Tokenizer {
             field(bytemuck::bytes_of(&[merge.left, merge.right, merge.token]));
         }
         field(b"added");
-        for token in &self.added {
+        for token in &self.added_as_found() {
             field(&token.id.to_le_bytes());
             field(&[token.special.into(), token.normalized.into()]);
+            if token.lstrip || token.rstrip || token.single_word {
+                field(&[token.lstrip.into(), token.rstrip.into(), token.single_word.into()]);
+            }
         }
         field(self.pretokenizer.regex().unwrap_or_default().as_bytes());
-        field(format!("{:?} {}", self.normalization, self.pieces.whole_pieces).as_bytes());
+        let forms: Vec<_> = self.normalization.iter().map(Normalization::key).collect();
+        field(format!("[{}] {}", forms.join(", "), self.pieces.whole_pieces).as_bytes());
+        if let Some(steps) = &self.steps {
+            field(steps.description().as_bytes());
+        }
+        if self.post_processor != PostProcessor::default() {
+            field(format!("{:?}", self.post_processor).as_bytes());
+        }
         format!("{:032x}", hasher.digest128())
+    }
+
+    /// The added tokens; where looking for them before or after normalization is the same, before.
+    fn added_as_found(&self) -> Vec<AddedToken> {
+        let mut added = self.added.clone();
+        if self.normalization.is_empty() && added.iter().all(|token| token.normalized) {
+            added.iter_mut().for_each(|token| token.normalized = false);
+        }
+        added
     }
 
     /// The first special token in `text` among `disallowed` (`None`: all of them).
@@ -255,11 +287,11 @@ impl Tokenizer {
         text: &str,
         disallowed: Option<&[String]>,
     ) -> Result<Option<String>> {
-        let Some((range, _)) = self.special.find(text, 0)? else { return Ok(None) };
-        let Some(disallowed) = disallowed else { return Ok(Some(text[range].to_owned())) };
+        let Some((_, token)) = self.special.matches(text).next() else { return Ok(None) };
+        let Some(disallowed) = disallowed else { return Ok(Some(token.text.clone())) };
         let chosen = self.added.iter().filter(|t| t.special && disallowed.contains(&t.text));
-        let found = Finder::new(chosen)?.find(text, 0)?;
-        Ok(found.map(|(range, _)| text[range].to_owned()))
+        let chosen = Finder::new(chosen)?;
+        Ok(chosen.matches(text).next().map(|(_, token)| token.text.clone()))
     }
 
     /// Appends the ids of `text` to `out`.
@@ -269,6 +301,9 @@ impl Tokenizer {
     /// with one), everything is one piece.
     pub fn encode(&self, text: Text<'_>, allowed: &Allowed, out: &mut Vec<u32>) -> Result<()> {
         let finder = self.finder(allowed)?;
+        if out.capacity() == 0 {
+            *out = output(text.len() / 4 + 16);
+        }
         self.with_workspace(|work| self.encode_with(text, &finder, work, out))
     }
 
@@ -276,67 +311,72 @@ impl Tokenizer {
     pub(super) fn encode_with(
         &self,
         text: Text<'_>,
-        finder: &Finder,
+        finders: &Finders,
         work: &mut Workspace,
         out: &mut Vec<u32>,
     ) -> Result<()> {
         match text {
-            Text::Str(text) => self.encode_str(text, finder, work, out).map(drop),
+            Text::Str(text) => self.encode_str(text, finders, work, out).map(drop),
             Text::Bytes(bytes) => match std::str::from_utf8(bytes) {
-                Ok(text) => self.encode_str(text, finder, work, out).map(drop),
-                Err(_) => self.encode_bytes(bytes, finder, work, out),
+                Ok(text) => self.encode_str(text, finders, work, out).map(drop),
+                Err(_) => self.encode_bytes(bytes, finders, work, out),
             },
         }
     }
 
-    /// Text, in which `finder`'s tokens stand for themselves. Returns where in `out` the tokens of
+    /// Text, in which the tokens looked for stand for themselves. Returns where in `out` the tokens of
     /// the last piece begin: at its end if the text ends with an added token.
     pub(super) fn encode_str(
         &self,
         text: &str,
-        finder: &Finder,
+        finders: &Finders,
         work: &mut Workspace,
         out: &mut Vec<u32>,
     ) -> Result<usize> {
-        let mut at = 0;
-        while let Some((found, id)) = finder.find(text, at)? {
-            self.encode_plain(&text[at..found.start], work, out)?;
-            out.push(id);
-            at = found.end;
+        let mut matches = finders.raw.matches(text);
+        for (before, token) in matches.by_ref() {
+            self.encode_plain(&text[before], finders, work, out)?;
+            out.push(token.id);
         }
-        self.encode_plain(&text[at..], work, out)
+        self.encode_plain(&text[matches.rest()..], finders, work, out)
     }
 
     fn encode_bytes(
         &self,
         bytes: &[u8],
-        finder: &Finder,
+        finders: &Finders,
         work: &mut Workspace,
         out: &mut Vec<u32>,
     ) -> Result<()> {
         let (mut start, mut chunk_start) = (0, 0);
         for chunk in bytes.utf8_chunks() {
-            let mut from = 0;
-            while let Some((found, id)) = finder.find(chunk.valid(), from)? {
-                self.encode_segment(&bytes[start..chunk_start + found.start], work, out)?;
-                out.push(id);
-                from = found.end;
-                start = chunk_start + found.end;
+            let mut matches = finders.raw.matches(chunk.valid());
+            while let Some((before, token)) = matches.next() {
+                let end = chunk_start + before.end;
+                self.encode_segment(&bytes[start.min(end)..end], finders, work, out)?;
+                out.push(token.id);
+                start = chunk_start + matches.rest();
             }
             chunk_start += chunk.valid().len() + chunk.invalid().len();
         }
-        self.encode_segment(&bytes[start..], work, out)
+        self.encode_segment(&bytes[start..], finders, work, out)
     }
 
     /// Bytes without added tokens to be found.
-    fn encode_segment(&self, bytes: &[u8], work: &mut Workspace, out: &mut Vec<u32>) -> Result<()> {
+    fn encode_segment(
+        &self,
+        bytes: &[u8],
+        finders: &Finders,
+        work: &mut Workspace,
+        out: &mut Vec<u32>,
+    ) -> Result<()> {
         let error = match std::str::from_utf8(bytes) {
-            Ok(text) => return self.encode_plain(text, work, out).map(drop),
+            Ok(text) => return self.encode_plain(text, finders, work, out).map(drop),
             Err(error) => error,
         };
         let valid = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
         let begin = out.len();
-        let mut unstable = self.encode_plain(valid, work, out)?;
+        let mut unstable = self.encode_plain(valid, finders, work, out)?;
         let blank = |id: u32| {
             self.pieces.vocabulary.token(id).iter().all(|byte| matches!(byte, b' ' | b'\n' | b'\t'))
         };
@@ -360,22 +400,19 @@ impl Tokenizer {
         Ok(())
     }
 
-    pub(super) fn finder(&self, allowed: &Allowed) -> Result<Cow<'_, Finder>> {
+    pub(super) fn finder(&self, allowed: &Allowed) -> Result<Cow<'_, Finders>> {
         Ok(match allowed {
             Allowed::None => Cow::Borrowed(&self.always),
             Allowed::All => Cow::Borrowed(&self.all),
             Allowed::Some(names) => {
-                let special = |t: &&AddedToken| t.special && names.contains(&t.text);
-                let always = |t: &&AddedToken| !t.special && !t.normalized;
-                let chosen = self.added.iter().filter(|t| special(t) || always(t));
-                Cow::Owned(Finder::new(chosen)?)
+                let found = |t: &&AddedToken| !t.special || names.contains(&t.text);
+                let normalize = |text: &str| match self.normalize(text) {
+                    Ok(text) => text.into_owned(),
+                    Err(_) => text.to_owned(),
+                };
+                Cow::Owned(Finders::new(self.added.iter().filter(found), normalize)?)
             }
         })
-    }
-
-    /// Finds the tokens that are looked for after normalization.
-    pub(super) fn normalized_finder(&self) -> &Finder {
-        &self.normalized
     }
 
     /// Runs `work` in the memory of an earlier call, or in new memory.
@@ -406,27 +443,41 @@ impl Tokenizer {
 
     /// Normalizes, and finds the tokens that are looked for after normalization. Returns where in
     /// `out` the tokens of the last piece begin.
-    fn encode_plain(&self, text: &str, work: &mut Workspace, out: &mut Vec<u32>) -> Result<usize> {
-        let text = self.normalize(text);
-        let (mut at, mut last) = (0, out.len());
-        while let Some((found, id)) = self.normalized.find(&text, at)? {
-            self.encode_pieces(&text, at..found.start, work, out)?;
+    pub(super) fn encode_plain(
+        &self,
+        text: &str,
+        finders: &Finders,
+        work: &mut Workspace,
+        out: &mut Vec<u32>,
+    ) -> Result<usize> {
+        let text = self.normalize(text)?;
+        let mut last = out.len();
+        let mut matches = finders.normalized.matches(&text);
+        for (before, token) in matches.by_ref() {
+            self.encode_pieces(&text, before, work, out)?;
             last = out.len();
-            out.push(id);
-            at = found.end;
+            out.push(token.id);
         }
+        let at = matches.rest();
         if at < text.len() {
             last = self.encode_pieces(&text, at..text.len(), work, out)?;
         }
         Ok(last)
     }
 
+    /// Appends the tokens of a piece.
+    pub(super) fn append_piece(&self, piece: &[u8], scratch: &mut Scratch, out: &mut Vec<u32>) {
+        self.pieces.encode(piece, scratch, out);
+    }
+
+    /// Whether text is changed, or tokens are found in changed text.
+    pub(super) fn is_normalizing(&self, finders: &Finders) -> bool {
+        !self.normalization.is_empty() || !finders.normalized.is_empty()
+    }
+
     /// The text as the patterns and merges see it.
-    pub fn normalize<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.normalization.iter().fold(Cow::Borrowed(text), |text, form| match text {
-            Cow::Borrowed(text) => form.apply(text),
-            Cow::Owned(text) => Cow::Owned(form.apply(&text).into_owned()),
-        })
+    pub fn normalize<'t>(&self, text: &'t str) -> Result<Cow<'t, str>> {
+        normalized(&self.normalization, text)
     }
 
     /// Appends the tokens of `text[range]`, which is normalized and holds no added token, and
@@ -439,16 +490,24 @@ impl Tokenizer {
         out: &mut Vec<u32>,
     ) -> Result<usize> {
         let text = &text[range];
-        let bytes = text.as_bytes();
+        // Pieces that are known beforehand, of bytes that need not be those of the text.
+        let cut = self.steps.as_ref().map(|steps| steps.cut(text)).transpose()?;
+        let (bytes, mut known) = match &cut {
+            Some(cut) => (&cut.bytes[..], Some(&cut.ends[..])),
+            None => (text.as_bytes(), None),
+        };
         let Workspace { words, scratch, ends } = work;
         let (mut start, mut last) = (0, out.len());
-        while start < text.len() {
-            self.pretokenizer.fill(text, start, ends)?;
+        while start < bytes.len() {
+            match &mut known {
+                Some(known) => ends.take_from(known),
+                None => self.pretokenizer.fill(text, start, ends)?,
+            }
             let ends = ends.as_slice();
             last = words.encode(bytes, start, ends, out, |piece, out| {
                 self.pieces.encode(piece, scratch, out);
             });
-            start = ends.last().copied().unwrap_or(text.len());
+            start = ends.last().copied().unwrap_or(bytes.len());
         }
         Ok(last)
     }
@@ -477,7 +536,18 @@ impl PartialEq for Tokenizer {
             && self.pieces.merges == other.pieces.merges
             && self.pieces.whole_pieces == other.pieces.whole_pieces
             && self.pretokenizer.regex() == other.pretokenizer.regex()
-            && self.added == other.added
+            && self.steps.as_ref().map(Steps::description)
+                == other.steps.as_ref().map(Steps::description)
+            && self.added_as_found() == other.added_as_found()
             && self.normalization == other.normalization
+            && self.post_processor == other.post_processor
     }
+}
+
+/// The text after all steps.
+fn normalized<'t>(steps: &[Normalization], text: &'t str) -> Result<Cow<'t, str>> {
+    steps.iter().try_fold(Cow::Borrowed(text), |text, step| match text {
+        Cow::Borrowed(text) => step.apply(text),
+        Cow::Owned(text) => Ok(Cow::Owned(step.apply(&text)?.into_owned())),
+    })
 }

@@ -10,27 +10,24 @@
 //! identical: special tokens first, then the 256 bytes in the order of their characters in the
 //! byte alphabet, then one id a merge.
 //!
-//! Invariants. `pairs[i].count` is the exact frequency, `pairs[i].words` holds every word with the
-//! pair (and perhaps words that have lost it). Each pair of positive frequency has an entry in the
-//! heap whose count is at least the pair's; a popped entry that says more is pushed again with the
-//! true count. So the entry that is popped with its true count is the pair that the definition
-//! asks for. A frequency only grows while its pair is new: the pairs that a merge brings forth
-//! hold the new token, and get their heap entry after all words are rewritten.
+//! Training can go on from a tokenizer: its tokens and merges stay, pieces begin as it encodes them,
+//! and new ids follow its own.
 //!
-//! Source: Sennrich et al. 2016, section 3.2; the incremental update is that of its `learn_bpe.py`.
+//! [`super::learn`] has the algorithm. Source: Sennrich et al. 2016, section 3.2.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
-
-use rustc_hash::FxBuildHasher;
+use std::sync::Arc;
 
 use super::added::{AddedToken, Finder};
 use super::alphabet;
 use super::batch::default_threads;
 use super::count::PieceCounter;
+use super::encode::Scratch;
+use super::learn::Learner;
 use super::merges::Merge;
+use super::piece_counts::PieceCounts;
 use super::tokenizer::{Parts, Tokenizer};
 use super::vocabulary::MAX_ID;
+use super::words::{Unit, Words};
 use crate::pretokenize::Pretokenizer;
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -50,6 +47,11 @@ pub struct TrainOptions {
     pub min_frequency: u64,
     /// The longest token in bytes; `None`: any length.
     pub max_token_length: Option<usize>,
+    /// The memory that counted pieces may take, in bytes.
+    pub memory_limit: usize,
+    /// What training goes on from. Then `pattern` is not used, `vocab_size` counts its tokens too,
+    /// and special tokens are added to its own.
+    pub base: Option<Arc<Tokenizer>>,
 }
 
 impl Default for TrainOptions {
@@ -61,6 +63,8 @@ impl Default for TrainOptions {
             num_threads: 0,
             min_frequency: 1,
             max_token_length: None,
+            memory_limit: usize::MAX,
+            base: None,
         }
     }
 }
@@ -76,33 +80,48 @@ pub struct Trainer {
 impl Trainer {
     /// Checks the options.
     pub fn new(options: TrainOptions) -> Result<Self> {
-        let least = 256 + options.special_tokens.len();
+        let base = options.base.as_deref();
+        if base.is_some_and(|base| !takes_text_as_it_is(base)) {
+            let limit = "it changes text before it cuts it, or cuts it in several steps, and \
+                         training counts text as it is; go on from a tokenizer that does neither";
+            return Err(Error::argument("base", "the tokenizer", limit));
+        }
+        let (there, what) = match base {
+            Some(base) => (base.vocabulary().size(), "ids of the base"),
+            None => (256, "bytes"),
+        };
+        let (specials, least) =
+            (options.special_tokens.len(), there + options.special_tokens.len());
         if options.vocab_size < least || options.vocab_size > MAX_ID as usize {
-            let specials = options.special_tokens.len();
             let limit = format!(
-                "it must be at least 256 bytes + {specials} special tokens = {least}, and at most {MAX_ID}"
+                "it must be at least {there} {what} + {specials} special tokens = {least}, and at \
+                 most {MAX_ID}"
             );
             return Err(Error::argument("vocab_size", options.vocab_size, limit));
         }
         if options.max_token_length == Some(0) {
             return Err(Error::argument("max_token_length", 0, "it must be at least 1"));
         }
-        let mut added: Vec<AddedToken> = Vec::new();
-        for (id, text) in options.special_tokens.iter().enumerate() {
+        let mut added = base.map_or(vec![], |base| base.added().to_vec());
+        let first = base.map_or(0, |base| base.vocabulary().size() as u32);
+        for (id, text) in (first..).zip(&options.special_tokens) {
             let is_byte = alphabet::to_bytes(text).is_some_and(|bytes| bytes.len() == 1);
             let limit = match text {
                 _ if text.is_empty() => "a special token must not be empty",
                 _ if added.iter().any(|other| other.text == *text) => "it is given twice",
                 _ if is_byte => "it stands for a byte; choose a text such as \"<|...|>\"",
                 _ => {
-                    let (text, id) = (text.clone(), id as u32);
-                    added.push(AddedToken { text, id, special: true, normalized: false });
+                    added.push(AddedToken::special(text.clone(), id));
                     continue;
                 }
             };
             return Err(Error::argument("special_tokens", format!("{text:?}"), limit));
         }
-        let pretokenizer = Pretokenizer::new(options.pattern.as_deref())?;
+        let pattern = match base {
+            Some(base) => base.pretokenizer().regex(),
+            None => options.pattern.as_deref(),
+        };
+        let pretokenizer = Pretokenizer::new(pattern)?;
         let special = Finder::new(&added)?;
         Ok(Self { options, pretokenizer, special, added })
     }
@@ -113,7 +132,7 @@ impl Trainer {
             0 => default_threads(),
             threads => threads,
         };
-        PieceCounter::new(&self.pretokenizer, &self.special, threads)
+        PieceCounter::new(&self.pretokenizer, &self.special, threads, self.options.memory_limit)
     }
 
     /// Where a corpus that arrives in chunks may be cut: the last place in `text` at which neither
@@ -134,33 +153,47 @@ impl Trainer {
     }
 
     /// Learns the merges from counted pieces. `progress` counts merges.
-    pub fn finish(&self, words: &[(Box<[u8]>, u64)], progress: &dyn Progress) -> Result<Tokenizer> {
-        if words.is_empty() {
+    pub fn finish(&self, pieces: PieceCounts, progress: &dyn Progress) -> Result<Tokenizer> {
+        if pieces.is_empty() {
             return Err(Error::Empty {
                 what: "the training text".into(),
                 remedy: "give at least one text that is not empty",
             });
         }
-        let first = self.added.len() as u32;
-        let mut ids = [0; 256];
-        let mut tokens = Vec::with_capacity(self.options.vocab_size);
-        for (id, byte) in (first..).zip(alphabet::bytes_in_order()) {
-            ids[byte as usize] = id;
-            tokens.push((id, vec![byte]));
+        if self.options.vocab_size < usize::from(u16::END) {
+            self.learn::<u16>(pieces, progress)
+        } else {
+            self.learn::<u32>(pieces, progress)
         }
-        let mut learner = Learner::new(words, &ids, self.options.max_token_length);
-        let wanted = self.options.vocab_size - 256 - self.added.len();
-        let mut merges = Vec::with_capacity(wanted);
-        while merges.len() < wanted {
-            if merges.len() % 64 == 0 {
-                progress.report(merges.len() as u64, wanted as u64)?;
+    }
+
+    fn learn<U: Unit>(&self, pieces: PieceCounts, progress: &dyn Progress) -> Result<Tokenizer> {
+        let (mut parts, byte_ids) = self.start();
+        let first = self.added.iter().map(|token| token.id).chain(parts.tokens.iter().map(|t| t.0));
+        let first = first.chain(parts.inert.iter().map(|t| t.0));
+        let first = first.max().map_or(0, |id| id + 1);
+        let mut bytes: Vec<Box<[u8]>> = vec![Box::default(); first as usize];
+        for (id, token) in &parts.tokens {
+            bytes[*id as usize] = token.clone().into_boxed_slice();
+        }
+        let words = self.words::<U>(pieces, &byte_ids)?;
+        let lengths = bytes.iter().map(|token| token.len()).collect();
+        let mut learner = Learner::new(
+            words,
+            lengths,
+            self.options.vocab_size.max(first as usize),
+            self.options.min_frequency,
+            self.options.max_token_length,
+        );
+        let wanted = self.options.vocab_size - first as usize;
+        let merges = parts.merges.get_or_insert_default();
+        for made in 0..wanted {
+            if made % 64 == 0 {
+                progress.report(made as u64, wanted as u64)?;
             }
-            let token = first + 256 + merges.len() as u32;
-            let Some((left, right)) = learner.merge_best(token, self.options.min_frequency) else {
-                break;
-            };
-            let part = |id: u32| &tokens[(id - first) as usize].1[..];
-            let joined = [part(left), part(right)].concat();
+            let token = first + made as u32;
+            let Some((left, right)) = learner.merge_best(token, wanted - made) else { break };
+            let joined = [&bytes[left as usize][..], &bytes[right as usize]].concat();
             if let Some(special) = self.conflict(&joined) {
                 return Err(Error::argument(
                     "special_tokens",
@@ -168,17 +201,61 @@ impl Trainer {
                     "it arises as an ordinary token too; choose a text such as \"<|...|>\"",
                 ));
             }
-            tokens.push((token, joined));
+            bytes.push(joined.clone().into_boxed_slice());
+            parts.tokens.push((token, joined));
             merges.push(Merge { left, right, token });
         }
         progress.report(wanted as u64, wanted as u64)?;
-        Tokenizer::new(Parts {
-            tokens,
-            merges: Some(merges),
-            added: self.added.clone(),
-            pattern: self.options.pattern.clone(),
-            ..Parts::default()
-        })
+        Tokenizer::new(parts)
+    }
+
+    /// What there is before the first merge, and the tokens of the bytes.
+    fn start(&self) -> (Parts, [u32; 256]) {
+        let mut parts = Parts { added: self.added.clone(), ..Parts::default() };
+        if let Some(base) = self.options.base.as_deref() {
+            let vocabulary = base.vocabulary();
+            let is_added = |id| base.added().iter().any(|token| token.id == id);
+            for (id, token) in vocabulary.iter() {
+                if vocabulary.is_ordinary(id) {
+                    parts.tokens.push((id, token.to_vec()));
+                } else if !is_added(id) {
+                    parts.inert.push((id, String::from_utf8_lossy(token).into_owned()));
+                }
+            }
+            parts.merges = Some(base.merges().as_slice().to_vec());
+            parts.pattern = base.pretokenizer().regex().map(str::to_owned);
+            parts.whole_pieces = base.whole_pieces();
+            parts.post_processor = base.post_processor().clone();
+            return (parts, *base.byte_ids());
+        }
+        let mut ids = [0; 256];
+        for (id, byte) in (self.added.len() as u32..).zip(alphabet::bytes_in_order()) {
+            ids[byte as usize] = id;
+            parts.tokens.push((id, vec![byte]));
+        }
+        parts.pattern.clone_from(&self.options.pattern);
+        (parts, ids)
+    }
+
+    /// Pieces as words of tokens. The pieces are freed before the learner takes memory.
+    fn words<U: Unit>(&self, pieces: PieceCounts, byte_ids: &[u32; 256]) -> Result<Words<U>> {
+        let mut words = Words::new();
+        let (mut scratch, mut tokens) = (Scratch::default(), Vec::new());
+        let mut outcome = Ok(());
+        pieces.for_each(|piece, count| {
+            if outcome.is_err() {
+                return;
+            }
+            outcome = match self.options.base.as_deref() {
+                Some(base) => {
+                    tokens.clear();
+                    base.append_piece(piece, &mut scratch, &mut tokens);
+                    words.push(tokens.iter().copied(), count)
+                }
+                None => words.push(piece.iter().map(|&byte| byte_ids[byte as usize]), count),
+            };
+        });
+        outcome.map(|()| words)
     }
 
     /// A special token that a file would write like the ordinary token `token`.
@@ -188,147 +265,8 @@ impl Trainer {
     }
 }
 
-struct PairState {
-    count: i64,
-    words: Vec<u32>,
-}
-
-/// The corpus as words of tokens, with the frequencies of its pairs.
-struct Learner {
-    /// The tokens of all words; word `w` has `lengths[w]` of them from `starts[w]` on.
-    tokens: Vec<u32>,
-    starts: Vec<usize>,
-    lengths: Vec<u32>,
-    counts: Vec<i64>,
-    index: HashMap<(u32, u32), u32, FxBuildHasher>,
-    pairs: Vec<PairState>,
-    heap: BinaryHeap<(i64, Reverse<(u32, u32)>)>,
-    /// Length of each token in bytes, from id 0 on.
-    token_lengths: Vec<usize>,
-    max_length: usize,
-}
-
-impl Learner {
-    fn new(words: &[(Box<[u8]>, u64)], ids: &[u32; 256], max_length: Option<usize>) -> Self {
-        let last = ids.iter().max().map_or(0, |&id| id as usize);
-        let mut learner = Self {
-            tokens: Vec::with_capacity(words.iter().map(|(word, _)| word.len()).sum()),
-            starts: Vec::with_capacity(words.len()),
-            lengths: Vec::with_capacity(words.len()),
-            counts: Vec::with_capacity(words.len()),
-            index: HashMap::default(),
-            pairs: Vec::new(),
-            heap: BinaryHeap::new(),
-            token_lengths: vec![1; last + 1],
-            max_length: max_length.unwrap_or(usize::MAX),
-        };
-        for (w, (word, count)) in words.iter().enumerate() {
-            learner.starts.push(learner.tokens.len());
-            learner.lengths.push(word.len() as u32);
-            learner.counts.push(i64::try_from(*count).unwrap_or(i64::MAX));
-            learner.tokens.extend(word.iter().map(|&byte| ids[byte as usize]));
-            let start = learner.starts[w];
-            for at in start + 1..start + word.len() {
-                let pair = (learner.tokens[at - 1], learner.tokens[at]);
-                learner.change(pair, learner.counts[w], w as u32);
-            }
-        }
-        let entries = learner
-            .index
-            .iter()
-            .map(|(&pair, &i)| (learner.pairs[i as usize].count, Reverse(pair)));
-        learner.heap = entries.collect();
-        learner
-    }
-
-    /// Adds to a pair's frequency; a positive change comes from word `w`.
-    fn change(&mut self, pair: (u32, u32), by: i64, w: u32) {
-        let new = self.pairs.len() as u32;
-        let i = *self.index.entry(pair).or_insert(new);
-        if i == new {
-            self.pairs.push(PairState { count: 0, words: Vec::new() });
-        }
-        let state = &mut self.pairs[i as usize];
-        state.count += by;
-        if by > 0 && state.words.last() != Some(&w) {
-            state.words.push(w);
-        }
-    }
-
-    /// Merges the best pair into `token` and returns it; `None` if no pair is frequent enough.
-    fn merge_best(&mut self, token: u32, min_frequency: u64) -> Option<(u32, u32)> {
-        let pair = loop {
-            let (count, Reverse(pair)) = self.heap.pop()?;
-            let actual = self.index.get(&pair).map_or(0, |&i| self.pairs[i as usize].count);
-            if actual < i64::try_from(min_frequency.max(1)).unwrap_or(i64::MAX) {
-                continue;
-            }
-            let (left, right) = (pair.0 as usize, pair.1 as usize);
-            if self.token_lengths[left] + self.token_lengths[right] > self.max_length {
-                continue;
-            }
-            if actual == count {
-                break pair;
-            }
-            self.heap.push((actual, Reverse(pair)));
-        };
-        self.token_lengths
-            .push(self.token_lengths[pair.0 as usize] + self.token_lengths[pair.1 as usize]);
-        let i = self.index.remove(&pair)?;
-        let words = std::mem::take(&mut self.pairs[i as usize].words);
-        let first_new = self.pairs.len();
-        let mut new_pairs = Vec::new();
-        for w in words {
-            self.rewrite(w, pair, token, &mut new_pairs);
-        }
-        debug_assert!(new_pairs.iter().all(|pair| self.index[pair] as usize >= first_new));
-        new_pairs.sort_unstable();
-        new_pairs.dedup();
-        for pair in new_pairs {
-            let count = self.pairs[self.index[&pair] as usize].count;
-            if count > 0 {
-                self.heap.push((count, Reverse(pair)));
-            }
-        }
-        Some(pair)
-    }
-
-    /// Replaces `pair` by `token` in word `w`, from left to right, and keeps the frequencies.
-    fn rewrite(&mut self, w: u32, pair: (u32, u32), token: u32, new_pairs: &mut Vec<(u32, u32)>) {
-        let (start, length) = (self.starts[w as usize], self.lengths[w as usize] as usize);
-        let by = self.counts[w as usize];
-        let (mut read, mut write) = (0, 0);
-        while read < length {
-            let here = self.tokens[start + read];
-            if here != pair.0 || read + 1 >= length || self.tokens[start + read + 1] != pair.1 {
-                self.tokens[start + write] = here;
-                (read, write) = (read + 1, write + 1);
-                continue;
-            }
-            if write > 0 {
-                let before = self.tokens[start + write - 1];
-                self.lose((before, pair.0), pair, by);
-                self.change((before, token), by, w);
-                new_pairs.push((before, token));
-            }
-            if read + 2 < length {
-                let after = self.tokens[start + read + 2];
-                self.lose((pair.1, after), pair, by);
-                self.change((token, after), by, w);
-                new_pairs.push((token, after));
-            }
-            self.tokens[start + write] = token;
-            (read, write) = (read + 2, write + 1);
-        }
-        self.lengths[w as usize] = write as u32;
-    }
-
-    /// Takes from a pair's frequency. The pair that is being merged is no longer kept.
-    fn lose(&mut self, lost: (u32, u32), merged: (u32, u32), by: i64) {
-        if lost != merged
-            && let Some(&i) = self.index.get(&lost)
-        {
-            self.pairs[i as usize].count -= by;
-        }
-    }
+/// Whether the pieces of a text are those of its own pattern on the text between added tokens.
+fn takes_text_as_it_is(base: &Tokenizer) -> bool {
+    let exact = |token: &AddedToken| !(token.lstrip || token.rstrip || token.single_word);
+    base.normalization().is_empty() && base.steps().is_none() && base.added().iter().all(exact)
 }

@@ -29,8 +29,9 @@ impl Tokenizer {
         text: &str,
         allowed: &Allowed,
     ) -> Result<(Vec<u32>, BTreeSet<Vec<u32>>)> {
-        if !self.normalization().is_empty() {
-            let limit = "it normalizes text, so what follows may change any token; use encode()";
+        if !self.keeps_text() {
+            let limit = "it normalizes text, or removes from it or adds to it, so what follows may \
+                         change any token; use encode()";
             return Err(Error::argument("tokenizer", "encode_with_unstable", limit));
         }
         let finder = self.finder(allowed)?;

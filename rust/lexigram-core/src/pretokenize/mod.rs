@@ -20,9 +20,11 @@ mod cl100k;
 pub mod class;
 mod class_tables;
 mod cut;
+pub mod dialect;
 mod gpt2;
 mod o200k;
 pub mod patterns;
+pub mod steps;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -31,6 +33,7 @@ use std::ops::Range;
 
 use fancy_regex::Regex;
 
+use self::dialect::Dialect;
 use crate::{Error, Result};
 
 /// When so many pieces are found, [`Pretokenizer::fill`] returns.
@@ -56,6 +59,14 @@ impl Ends {
     /// The ends found.
     pub fn as_slice(&self) -> &[usize] {
         &self.ends[..self.count]
+    }
+
+    /// Replaces the content by the next of ends that are known, and takes these off.
+    pub fn take_from(&mut self, known: &mut &[usize]) {
+        let (next, rest) = known.split_at(known.len().min(BATCH));
+        self.ends[..next.len()].copy_from_slice(next);
+        self.count = next.len();
+        *known = rest;
     }
 
     fn push(&mut self, end: usize) {
@@ -121,7 +132,18 @@ impl Pretokenizer {
                 Kind::Cl100k(cl100k::Cl100k { digits, joins_end })
             }
             Some(patterns::Known::O200k) => Kind::O200k(o200k::O200k),
-            None => Kind::Custom(Box::new(compile(regex)?)),
+            None if pattern.starts_with("Sequence(") => {
+                let limit = "it names the steps of a tokenizer.json and is no pattern; choose \
+                             \"gpt2\", \"cl100k\", \"o200k\" or an expression";
+                return Err(Error::argument("pattern", format!("{pattern:?}"), limit));
+            }
+            None => {
+                // In a spelling that the readers of a tokenizer.json understand, if there is one.
+                let regex = dialect::portable(regex, Dialect::Fancy);
+                let regex = regex.unwrap_or_else(|_| pattern.to_owned());
+                let kind = Kind::Custom(Box::new(compile(&regex)?));
+                return Ok(Self { kind, regex: Some(regex) });
+            }
         };
         Ok(Self { kind, regex: Some(regex.to_owned()) })
     }
@@ -181,8 +203,10 @@ impl Pretokenizer {
     }
 }
 
-fn compile(regex: &str) -> Result<Regex> {
-    Regex::new(regex).map_err(|error| {
+/// The expression, with `\w` as Oniguruma understands it.
+pub(crate) fn compile(regex: &str) -> Result<Regex> {
+    let expanded = dialect::expand(regex).unwrap_or_else(|_| regex.to_owned());
+    Regex::new(&expanded).map_err(|error| {
         let limit = format!(
             "it must be \"gpt2\", \"cl100k\", \"o200k\", None or a regular expression: {error}"
         );
@@ -190,7 +214,7 @@ fn compile(regex: &str) -> Result<Regex> {
     })
 }
 
-/// Text that no match covers is a piece too, empty matches are not.
+/// Text that no match covers is a piece too. An empty match is none, but ends the piece before it.
 fn fill_by_regex(regex: &Regex, text: &str, mut at: usize, ends: &mut Ends) -> Result<()> {
     let mut search = at;
     while at < text.len() && !ends.is_full() {
@@ -200,6 +224,10 @@ fn fill_by_regex(regex: &Regex, text: &str, mut at: usize, ends: &mut Ends) -> R
             return Ok(());
         };
         if found.is_empty() {
+            if found.start > at {
+                ends.push(found.start);
+                at = found.start;
+            }
             let step = text[found.end..].chars().next().map_or(1, char::len_utf8);
             search = found.end + step;
             continue;

@@ -9,6 +9,7 @@ use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
 
+use super::lists;
 use crate::error::to_python;
 
 /// What is to be encoded, borrowed from Python.
@@ -144,7 +145,7 @@ pub fn token_ids(object: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
         }
     }
     if let Ok(list) = object.cast::<PyList>()
-        && let Ok(ids) = list.iter().map(|item| item.extract::<u32>()).collect::<PyResult<Vec<_>>>()
+        && let Some(ids) = lists::numbers(list)
     {
         return Ok(ids);
     }

@@ -34,13 +34,8 @@ pub fn load_tiktoken(
     pattern: Option<String>,
     special_tokens: Vec<(String, u32)>,
 ) -> PyResult<PyTokenizer> {
-    let special = special_tokens.into_iter().map(|(text, id)| AddedToken {
-        text,
-        id,
-        special: true,
-        normalized: false,
-    });
-    let special = special.collect();
+    let special =
+        special_tokens.into_iter().map(|(text, id)| AddedToken::special(text, id)).collect();
     let core = detached(py, || rank_file::read_tiktoken(&path, pattern.as_deref(), special))?;
     Ok(PyTokenizer::of(core))
 }

@@ -1,6 +1,7 @@
 //! `lexigram._core.Tokenizer`: the methods of `lexigram.Tokenizer` that do work.
 
 mod input;
+mod lists;
 mod load;
 mod stream;
 mod threads;
@@ -49,6 +50,7 @@ impl PyTokenizer {
         py: Python<'_>,
         text: &Bound<'_, PyAny>,
         special: &Special,
+        add_special_tokens: bool,
     ) -> PyResult<Vec<u32>> {
         let input = Input::new(text)?;
         let text = input.text()?;
@@ -56,6 +58,9 @@ impl PyTokenizer {
             special.check(&self.core, text)?;
             let mut ids = Vec::new();
             self.core.encode(text, &special.allowed, &mut ids)?;
+            if add_special_tokens {
+                self.core.post_processor().apply(&mut ids, 0)?;
+            }
             Ok(ids)
         })
     }
@@ -89,7 +94,8 @@ impl PyTokenizer {
         let size = self.core.vocabulary().size() as u32;
         let make = || (0..size).map(|id| PyInt::new(py, id).unbind()).collect();
         let integers = self.integers.get_or_init(py, make);
-        PyList::new(py, ids.iter().map(|&id| &integers[id as usize]))
+        let unknown = || to_python(py, Error::Internal("an id outside the vocabulary".into()));
+        lists::pick(py, ids, integers)?.ok_or_else(unknown)
     }
 
     /// Flat ids as one list a text.
@@ -123,16 +129,17 @@ impl PyTokenizer {
     }
 
     /// The ids of a text, special tokens as in tiktoken.
-    #[pyo3(signature = (text, *, allowed_special=None, disallowed_special=None))]
+    #[pyo3(signature = (text, *, allowed_special=None, disallowed_special=None, add_special_tokens=false))]
     fn encode<'py>(
         &self,
         py: Python<'py>,
         text: &Bound<'py, PyAny>,
         allowed_special: Option<&Bound<'py, PyAny>>,
         disallowed_special: Option<&Bound<'py, PyAny>>,
+        add_special_tokens: bool,
     ) -> PyResult<Bound<'py, PyList>> {
         let special = Special::new(&self.core, allowed_special, disallowed_special)?;
-        self.list(py, &self.encode_input(py, text, &special)?)
+        self.list(py, &self.encode_input(py, text, &special, add_special_tokens)?)
     }
 
     /// The ids of a text in which special tokens are ordinary text.
@@ -141,24 +148,34 @@ impl PyTokenizer {
         py: Python<'py>,
         text: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyList>> {
-        self.list(py, &self.encode_input(py, text, &Special::ordinary())?)
+        self.list(py, &self.encode_input(py, text, &Special::ordinary(), false)?)
     }
 
-    /// As `encode`, as a uint32 array.
-    #[pyo3(signature = (text, *, allowed_special=None, disallowed_special=None))]
+    /// As `encode`, as a uint32 array, a long text by several threads.
+    #[pyo3(signature = (text, *, allowed_special=None, disallowed_special=None, num_threads=Some(1), add_special_tokens=false))]
     fn encode_to_numpy<'py>(
         &self,
         py: Python<'py>,
         text: &Bound<'py, PyAny>,
         allowed_special: Option<&Bound<'py, PyAny>>,
         disallowed_special: Option<&Bound<'py, PyAny>>,
+        num_threads: Option<i64>,
+        add_special_tokens: bool,
     ) -> PyResult<Bound<'py, PyArray1<u32>>> {
         let special = Special::new(&self.core, allowed_special, disallowed_special)?;
-        Ok(self.encode_input(py, text, &special)?.into_pyarray(py))
+        if num_threads == Some(1) {
+            return Ok(self.encode_input(py, text, &special, add_special_tokens)?.into_pyarray(py));
+        }
+        let texts = PyList::new(py, [text])?;
+        let (mut ids, _) = self.encode_inputs(py, texts.as_any(), &special, num_threads)?;
+        if add_special_tokens {
+            attached(py, || self.core.post_processor().apply(&mut ids, 0))?;
+        }
+        Ok(ids.into_pyarray(py))
     }
 
     /// The ids of each text.
-    #[pyo3(signature = (text, *, num_threads=None, allowed_special=None, disallowed_special=None))]
+    #[pyo3(signature = (text, *, num_threads=None, allowed_special=None, disallowed_special=None, add_special_tokens=false))]
     fn encode_batch<'py>(
         &self,
         py: Python<'py>,
@@ -166,9 +183,19 @@ impl PyTokenizer {
         num_threads: Option<i64>,
         allowed_special: Option<&Bound<'py, PyAny>>,
         disallowed_special: Option<&Bound<'py, PyAny>>,
+        add_special_tokens: bool,
     ) -> PyResult<Bound<'py, PyList>> {
         let special = Special::new(&self.core, allowed_special, disallowed_special)?;
-        self.lists(py, &self.encode_inputs(py, text, &special, num_threads)?)
+        let flat = self.encode_inputs(py, text, &special, num_threads)?;
+        if !add_special_tokens {
+            return self.lists(py, &flat);
+        }
+        let lists = flat.1.windows(2).map(|range| {
+            let mut ids = flat.0[range[0]..range[1]].to_vec();
+            attached(py, || self.core.post_processor().apply(&mut ids, 0))?;
+            self.list(py, &ids)
+        });
+        PyList::new(py, lists.collect::<PyResult<Vec<_>>>()?)
     }
 
     /// As `encode_batch`, special tokens being ordinary text.
@@ -205,13 +232,13 @@ impl PyTokenizer {
         allowed_special: Option<&Bound<'py, PyAny>>,
         disallowed_special: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyList>)> {
-        if !self.core.normalization().is_empty() {
-            let limit = "it normalizes text, so tokens have no place in the text given; \
-                         normalize the text first and use a tokenizer that does not";
+        if !self.core.keeps_text() {
+            let limit = "it normalizes text, or removes from it or adds to it, so tokens have no \
+                         place in the text given; use a tokenizer that does not";
             return Err(to_python(py, Error::argument("tokenizer", "encode_with_offsets", limit)));
         }
         let special = Special::new(&self.core, allowed_special, disallowed_special)?;
-        let ids = self.encode_input(py, text, &special)?;
+        let ids = self.encode_input(py, text, &special, false)?;
         let input = Input::new(text)?;
         let bytes = match input.text()? {
             Text::Str(text) => text.as_bytes(),
@@ -379,7 +406,10 @@ impl PyTokenizer {
 
     #[getter]
     fn pattern(&self) -> Option<&str> {
-        self.core.pretokenizer().name()
+        match self.core.steps() {
+            Some(steps) => Some(steps.description()),
+            None => self.core.pretokenizer().name(),
+        }
     }
 
     #[getter]
@@ -406,12 +436,18 @@ impl PyTokenizer {
         text: &Bound<'py, PyString>,
     ) -> PyResult<Bound<'py, PyList>> {
         let text = text.to_str()?;
-        let (text, pieces) = run(py, text.len(), || {
-            let text = self.core.normalize(text);
+        let pieces = run(py, text.len(), || {
+            let text = self.core.normalize(text)?;
+            if let Some(steps) = self.core.steps() {
+                let cut = steps.cut(&text)?;
+                let starts = std::iter::once(&0).chain(&cut.ends);
+                let pieces = starts.zip(&cut.ends).map(|(&start, &end)| &cut.bytes[start..end]);
+                return Ok(pieces.map(|p| String::from_utf8_lossy(p).into_owned()).collect());
+            }
             let pieces = self.core.pretokenizer().split(&text)?;
-            Ok((text, pieces))
+            Ok(pieces.into_iter().map(|piece| text[piece].to_owned()).collect::<Vec<_>>())
         })?;
-        PyList::new(py, pieces.into_iter().map(|piece| PyString::new(py, &text[piece])))
+        PyList::new(py, pieces)
     }
 
     /// The content of a tokenizer.json.

@@ -1,6 +1,7 @@
 //! Training from Python iterables and from files.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use lexigram_core::Result;
 use lexigram_core::bpe::stream::{OnError, TextReader};
@@ -12,52 +13,55 @@ use pyo3::types::PyString;
 
 use super::PyTokenizer;
 use super::input::Input;
+use super::threads;
 use crate::error::{Callback, detached, to_python};
 
 /// Training reads about this much text at a time.
-const BATCH_BYTES: usize = 16 << 20;
+const BATCH_BYTES: usize = 4 << 20;
 
-#[allow(clippy::too_many_arguments)]
-fn options(
+/// The options of both ways to train, a dict of these keys.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct Options<'py> {
     vocab_size: usize,
     pattern: Option<String>,
     special_tokens: Vec<String>,
-    num_threads: Option<usize>,
+    num_threads: Option<i64>,
     min_frequency: u64,
     max_token_length: Option<usize>,
-) -> TrainOptions {
-    let num_threads = num_threads.unwrap_or(0);
-    TrainOptions {
-        vocab_size,
-        pattern,
-        special_tokens,
-        num_threads,
-        min_frequency,
-        max_token_length,
+    memory_limit: Option<usize>,
+    base: Option<Bound<'py, PyTokenizer>>,
+    errors: String,
+}
+
+impl Options<'_> {
+    fn trainer(self, py: Python<'_>) -> PyResult<(Trainer, OnError)> {
+        let core_error = |error| to_python(py, error);
+        let on_error = OnError::parse(&self.errors).map_err(core_error)?;
+        let options = TrainOptions {
+            vocab_size: self.vocab_size,
+            pattern: self.pattern,
+            special_tokens: self.special_tokens,
+            num_threads: threads::resolve(py, self.num_threads)?,
+            min_frequency: self.min_frequency,
+            max_token_length: self.max_token_length,
+            memory_limit: self.memory_limit.unwrap_or(usize::MAX),
+            base: self.base.map(|base| Arc::clone(&base.get().core)),
+        };
+        Ok((Trainer::new(options).map_err(core_error)?, on_error))
     }
 }
 
 /// Trains on an iterable of str or bytes.
 #[pyfunction]
-#[pyo3(signature = (texts, vocab_size, pattern, special_tokens, num_threads, min_frequency, max_token_length, errors, progress))]
-#[allow(clippy::too_many_arguments)]
 pub fn train_tokenizer(
     py: Python<'_>,
     texts: &Bound<'_, PyAny>,
-    vocab_size: usize,
-    pattern: Option<String>,
-    special_tokens: Vec<String>,
-    num_threads: Option<usize>,
-    min_frequency: u64,
-    max_token_length: Option<usize>,
-    errors: &str,
+    options: Options<'_>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<PyTokenizer> {
     let core_error = |error| to_python(py, error);
-    let on_error = OnError::parse(errors).map_err(core_error)?;
-    let options =
-        options(vocab_size, pattern, special_tokens, num_threads, min_frequency, max_token_length);
-    let trainer = Trainer::new(options).map_err(core_error)?;
+    let (trainer, on_error) = options.trainer(py)?;
     let counter = trainer.counter();
     let progress = Callback::new(progress);
     let mut batch: Vec<PyBackedStr> = Vec::new();
@@ -91,32 +95,21 @@ pub fn train_tokenizer(
     count(&mut batch)?;
     let words = detached(py, || Ok(counter.finish()))?;
     let trainer = &trainer;
-    let core = detached(py, move || trainer.finish(&words, &progress))?;
+    let core = detached(py, move || trainer.finish(words, &progress))?;
     Ok(PyTokenizer::of(core))
 }
 
 /// Trains on text files.
 #[pyfunction]
-#[pyo3(signature = (paths, vocab_size, pattern, special_tokens, num_threads, min_frequency, max_token_length, errors, progress))]
-#[allow(clippy::too_many_arguments)]
 pub fn train_tokenizer_files(
     py: Python<'_>,
     paths: Vec<PathBuf>,
-    vocab_size: usize,
-    pattern: Option<String>,
-    special_tokens: Vec<String>,
-    num_threads: Option<usize>,
-    min_frequency: u64,
-    max_token_length: Option<usize>,
-    errors: &str,
+    options: Options<'_>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<PyTokenizer> {
-    let on_error = OnError::parse(errors).map_err(|error| to_python(py, error))?;
-    let options =
-        options(vocab_size, pattern, special_tokens, num_threads, min_frequency, max_token_length);
+    let (trainer, on_error) = options.trainer(py)?;
     let progress = Callback::new(progress);
     let core = detached(py, move || {
-        let trainer = Trainer::new(options)?;
         let counter = trainer.counter();
         let open = |path: &PathBuf| TextReader::open(path, on_error, BATCH_BYTES);
         // All files are opened before the first is read, so that a missing one is named at once.
@@ -130,7 +123,7 @@ pub fn train_tokenizer_files(
             }
             done += reader.position();
         }
-        trainer.finish(&counter.finish(), &progress)
+        trainer.finish(counter.finish(), &progress)
     })?;
     Ok(PyTokenizer::of(core))
 }

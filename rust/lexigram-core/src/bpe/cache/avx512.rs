@@ -8,7 +8,8 @@ use std::arch::x86_64::{
     _mm_storeu_si128, _mm512_broadcast_i32x4, _mm512_cmpeq_epi64_mask, _mm512_loadu_si512,
 };
 
-use super::{Bucket, COUNT_SHIFT, ID_MASK, MAX_TOKENS, MAX_WORD, long_key};
+use super::super::key::{MAX_WORD, long_key};
+use super::{Bucket, COUNT_SHIFT, ID_MASK, MAX_TOKENS};
 
 /// Whether this machine has what the functions need.
 #[inline]

@@ -71,13 +71,22 @@ impl Ring {
 
     /// The tokens of `piece`, if `record` is its record and still stands.
     pub fn get(&self, record: Record, piece: &[u8]) -> Option<&[u32]> {
-        if usize::from(record.bytes) != piece.len() || self.head - record.position > WORDS as u64 {
+        let (tokens, rest) = self.parts(record)?;
+        let bytes = bytemuck::cast_slice::<u32, u8>(rest).get(..usize::from(record.bytes))?;
+        (bytes == piece).then_some(tokens)
+    }
+
+    /// The tokens of a piece that is known to be the one of `record`, if that still stands.
+    pub fn tokens(&self, record: Record) -> Option<&[u32]> {
+        self.parts(record).map(|(tokens, _)| tokens)
+    }
+
+    fn parts(&self, record: Record) -> Option<(&[u32], &[u32])> {
+        if self.head - record.position > WORDS as u64 {
             return None;
         }
         let at = (record.position % WORDS as u64) as usize;
-        let words = &self.words.as_slice()[at..at + record.words()];
-        let (tokens, rest) = words.split_at(record.tokens.into());
-        (bytemuck::cast_slice::<u32, u8>(rest)[..piece.len()] == *piece).then_some(tokens)
+        Some(self.words.as_slice()[at..at + record.words()].split_at(record.tokens.into()))
     }
 }
 
@@ -101,6 +110,7 @@ mod tests {
             let recent = records.len().saturating_sub(50);
             for (j, tokens, record) in &records[recent..] {
                 assert_eq!(ring.get(*record, &piece(*j)), Some(&tokens[..]));
+                assert_eq!(ring.tokens(*record), Some(&tokens[..]));
                 assert_eq!(ring.get(*record, &piece(j + 1)), None);
             }
         }

@@ -11,7 +11,8 @@
 //! | tokens found after normalization | less than the longest of them |
 //! | pieces | from the last place on where the text may be taken apart |
 //!
-//! The last place is that of [`Pretokenizer::cut_before`]. Where none is found, the search starts
+//! Tokens that heed what is around them, and steps of normalization other than the four forms, hold
+//! back all of the text. The last place is that of [`Pretokenizer::cut_before`]. Where none is found, the search starts
 //! again when twice as much is there, so all searches together are linear in the text. Hence the
 //! bound: with `k` the longest stretch of the text without a safe place, at most the larger of `2 k`
 //! and [`BLOCK`] bytes wait, besides what one push brings and what the stages before hold. Prose and
@@ -21,7 +22,7 @@
 
 use std::sync::Arc;
 
-use super::super::added::{AddedToken, Finder};
+use super::super::added::{AddedToken, Finder, Finders};
 use super::super::tokenizer::{Allowed, Tokenizer, Workspace};
 use super::OnError;
 use super::normalize::Normalize;
@@ -61,16 +62,14 @@ impl StreamEncoder {
         source_name: &str,
     ) -> Result<Self> {
         let texts = disallowed.iter().cloned();
-        let token = |(id, text)| AddedToken { text, id, special: true, normalized: false };
-        let forbidden: Vec<_> = (0..).zip(texts).map(token).collect();
-        let longest =
-            |tokens: &[AddedToken]| tokens.iter().map(|t| t.text.len()).max().unwrap_or(0);
-        let (found, longest_forbidden) = (longest(tokenizer.added()), longest(&forbidden));
+        let forbidden: Vec<_> =
+            (0..).zip(texts).map(|(id, text)| AddedToken::special(text, id)).collect();
+        let Finders { raw, normalized } = tokenizer.finder(allowed)?.into_owned();
         Ok(Self {
-            find_forbidden: Split::new(Finder::new(&forbidden)?, longest_forbidden),
+            find_forbidden: Split::new(Finder::new(&forbidden)?),
             forbidden,
-            raw_tokens: Split::new(tokenizer.finder(allowed)?.into_owned(), found),
-            normalized_tokens: Split::new(tokenizer.normalized_finder().clone(), found),
+            raw_tokens: Split::new(raw),
+            normalized_tokens: Split::new(normalized),
             tokenizer,
             source_name: source_name.to_owned(),
             on_error,

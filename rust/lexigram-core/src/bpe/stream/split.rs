@@ -4,7 +4,7 @@
 //! length of the longest token, a place from which `n` bytes are there is decided. Either a token
 //! begins at it, and the longest such token is among the `n` bytes, or none does. So a token is
 //! certain if it begins `n` bytes before the end, text is certain up to there, and fewer than `n`
-//! bytes wait.
+//! bytes wait. Tokens that heed what is around them are looked for when all of the text is there.
 
 use super::super::added::Finder;
 use crate::Result;
@@ -21,15 +21,13 @@ pub enum Part<'t> {
 #[derive(Debug)]
 pub struct Split {
     finder: Finder,
-    /// Length of the longest token in bytes.
-    longest: usize,
     waiting: String,
 }
 
 impl Split {
-    /// `longest` is at least the length of any token that `finder` finds.
-    pub fn new(finder: Finder, longest: usize) -> Self {
-        Self { finder, longest, waiting: String::new() }
+    /// The search by this finder.
+    pub fn new(finder: Finder) -> Self {
+        Self { finder, waiting: String::new() }
     }
 
     /// Bytes that wait for the text to go on.
@@ -48,11 +46,15 @@ impl Split {
             return if text.is_empty() { Ok(()) } else { take(Part::Text(text)) };
         }
         self.waiting.push_str(text);
+        if !self.finder.is_plain() {
+            return if end { self.finish(take) } else { Ok(()) };
+        }
+        let longest = self.finder.longest();
         let size = self.waiting.len();
-        let open = if end { size } else { (size + 1).saturating_sub(self.longest) };
+        let open = if end { size } else { (size + 1).saturating_sub(longest) };
         let mut at = 0;
         while let Some((found, id)) = self.finder.find(&self.waiting, at)? {
-            if !end && found.start + self.longest > size {
+            if !end && found.start + longest > size {
                 break;
             }
             if found.start > at {
@@ -66,6 +68,23 @@ impl Split {
             take(Part::Text(&self.waiting[at..certain]))?;
         }
         self.waiting.drain(..certain);
+        Ok(())
+    }
+
+    /// All of the text, by tokens that heed what is around them.
+    fn finish(&mut self, mut take: impl FnMut(Part<'_>) -> Result<()>) -> Result<()> {
+        let mut matches = self.finder.matches(&self.waiting);
+        for (before, token) in matches.by_ref() {
+            if !before.is_empty() {
+                take(Part::Text(&self.waiting[before]))?;
+            }
+            take(Part::Token(token.id))?;
+        }
+        let rest = matches.rest();
+        if rest < self.waiting.len() {
+            take(Part::Text(&self.waiting[rest..]))?;
+        }
+        self.waiting.clear();
         Ok(())
     }
 }
