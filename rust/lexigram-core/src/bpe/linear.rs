@@ -78,7 +78,7 @@ impl Linear {
         let mut linear = Self { tokens, trie: Trie::default() };
         let mut used = vec![false; vocabulary.size()];
         for merge in merges.as_slice() {
-            let order = merges.rank(merge.left, merge.right) + 1;
+            let order = merges.rank(merge.left, merge.right).checked_add(1)?;
             let parts = [merge.left, merge.right];
             parts.iter().for_each(|&part| used[part as usize] = true);
             let made = linear.tokens[merge.token as usize].length == 0;

@@ -8,6 +8,7 @@ mod added;
 pub mod alphabet;
 mod batch;
 mod cache;
+mod compiled;
 pub mod count;
 mod decode;
 mod encode;

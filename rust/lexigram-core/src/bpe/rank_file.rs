@@ -9,6 +9,7 @@ use std::path::Path;
 
 use super::added::AddedToken;
 use super::alphabet;
+use super::compiled::Compiled;
 use super::merges::{Merge, Merges};
 use super::tables::Tables;
 use super::tokenizer::{Parts, Tokenizer};
@@ -22,7 +23,37 @@ pub fn read_tiktoken(
     pattern: Option<&str>,
     special: Vec<AddedToken>,
 ) -> Result<Tokenizer> {
+    read_tiktoken_with(path, pattern, special, None)
+}
+
+/// As [`read_tiktoken`]. In the folder `compiled`, if one is given, the tables are kept, or found if
+/// they were kept before.
+pub fn read_tiktoken_with(
+    path: &Path,
+    pattern: Option<&str>,
+    special: Vec<AddedToken>,
+    compiled: Option<&Path>,
+) -> Result<Tokenizer> {
     let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
+    let compiled = compiled.map(|folder| Compiled::new(folder, TIKTOKEN, &bytes, &special));
+    let tables = match compiled.as_ref().and_then(|compiled| compiled.read(&special)) {
+        Some(tables) => Ok(tables),
+        None => {
+            let tables = tables_of_ranks(&bytes, path, &special);
+            if let (Ok(tables), Some(compiled)) = (&tables, &compiled) {
+                compiled.write(tables);
+            }
+            tables
+        }
+    };
+    let pattern = pattern.map(str::to_owned);
+    let parts = Parts { added: special, pattern, whole_pieces: true, ..Parts::default() };
+    let tokenizer = tables.and_then(|tables| Tokenizer::with_tables(parts, tables));
+    tokenizer.map_err(|error| in_file(path, TIKTOKEN, error))
+}
+
+/// The tables of a `.tiktoken` file of this content.
+fn tables_of_ranks(bytes: &[u8], path: &Path, special: &[AddedToken]) -> Result<Tables> {
     let bad = |number: usize, what: &str| Error::Parse {
         path: path.to_path_buf(),
         format: TIKTOKEN,
@@ -53,11 +84,7 @@ pub fn read_tiktoken(
         *start = end;
         Some((id, token))
     });
-    let tables = Tables::new(tokens, &[], &special, None);
-    let pattern = pattern.map(str::to_owned);
-    let parts = Parts { added: special, pattern, whole_pieces: true, ..Parts::default() };
-    let tokenizer = tables.and_then(|tables| Tokenizer::with_tables(parts, tables));
-    tokenizer.map_err(|error| in_file(path, TIKTOKEN, error))
+    Tables::new(tokens, &[], special, None)
 }
 
 /// The `.tiktoken` file of a tokenizer, or an error if one could not say the same.

@@ -21,15 +21,15 @@ const MAX_SPARSITY: usize = 64;
 /// The tokens of a vocabulary. Special tokens are entries too, but not in the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vocabulary {
-    pub(super) bytes: Vec<u8>,
+    bytes: Vec<u8>,
     /// Token `id` is `bytes[starts[id]..starts[id + 1]]`.
-    pub(super) starts: Vec<u32>,
+    starts: Vec<u32>,
     /// Ordinary tokens by the hash of their bytes: the upper half of the hash, and the id with its
     /// bits turned over, so that memory of zeros is free slots (`NO_TOKEN`). At most half are taken.
-    pub(super) slots: Zeroed<[u32; 2]>,
+    slots: Zeroed<[u32; 2]>,
     /// The ids of tokens that are not ordinary, rising.
-    pub(super) others: Vec<u32>,
-    pub(super) num_tokens: usize,
+    others: Vec<u32>,
+    num_tokens: usize,
 }
 
 impl Vocabulary {
@@ -112,6 +112,35 @@ impl Vocabulary {
         Ok(vocabulary)
     }
 
+    /// From tables that [`Vocabulary`] built elsewhere; `None` if some look-up in them could go
+    /// astray. That they are of this or that vocabulary is not checked.
+    pub(super) fn from_tables(
+        bytes: Vec<u8>,
+        starts: Vec<u32>,
+        slots: Zeroed<[u32; 2]>,
+        others: Vec<u32>,
+    ) -> Option<Self> {
+        let size = starts.len().checked_sub(1).filter(|&size| size <= MAX_ID as usize)?;
+        let whole = starts[0] == 0 && starts[size] as usize == bytes.len() && starts.is_sorted();
+        let entries = slots.as_slice();
+        // At least half of the slots are free, so that every search ends.
+        let used = entries.iter().filter(|[_, id]| !id != NO_TOKEN).count();
+        let roomy = entries.len().is_power_of_two() && used * 2 <= entries.len();
+        let known = entries.iter().all(|[_, id]| !id == NO_TOKEN || (!id as usize) < size);
+        let rising = others.is_sorted_by(|a, b| a < b);
+        if !(whole && roomy && known && rising) {
+            return None;
+        }
+        let num_tokens = starts.windows(2).filter(|pair| pair[0] < pair[1]).count();
+        Some(Self { bytes, starts, slots, others, num_tokens })
+    }
+
+    /// What [`Vocabulary::from_tables`] takes: bytes, starts, other ids, slots.
+    #[allow(clippy::type_complexity)]
+    pub(super) fn tables(&self) -> (&[u8], &[u32], &[u32], &[[u32; 2]]) {
+        (&self.bytes, &self.starts, &self.others, self.slots.as_slice())
+    }
+
     /// One more than the largest id.
     pub fn size(&self) -> usize {
         self.starts.len() - 1
@@ -128,6 +157,15 @@ impl Vocabulary {
         match self.starts.get(id as usize..id as usize + 2) {
             Some(&[start, end]) => &self.bytes[start as usize..end as usize],
             _ => &[],
+        }
+    }
+
+    /// The length of a token in bytes; 0 for an id without one.
+    #[inline]
+    pub fn length(&self, id: u32) -> usize {
+        match self.starts.get(id as usize..id as usize + 2) {
+            Some(&[start, end]) => (end - start) as usize,
+            _ => 0,
         }
     }
 
