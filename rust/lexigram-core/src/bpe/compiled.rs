@@ -58,9 +58,7 @@ impl Compiled {
     pub fn read(&self, added: &[AddedToken]) -> Option<Tables> {
         let tables = self.read_tables().ok()??;
         // An added token is given out without a look-up.
-        let known = |token: &AddedToken| {
-            tables.vocabulary.token(token.id) == token.text.as_bytes()
-        };
+        let known = |token: &AddedToken| tables.vocabulary.token(token.id) == token.text.as_bytes();
         added.iter().all(known).then_some(tables)
     }
 

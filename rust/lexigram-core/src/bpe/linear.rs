@@ -93,13 +93,14 @@ impl Linear {
                     Token { left: merge.left, right: merge.right, order, length, prefix: NO_TOKEN };
             }
         }
-        let reachable = vocabulary.iter().filter(|(id, _)| linear.tokens[*id as usize].length > 0);
-        linear.trie = Trie::new(reachable.map(|(id, token)| (token, id)));
-        for (id, token) in vocabulary.iter() {
-            if linear.tokens[id as usize].length > 1 {
-                linear.tokens[id as usize].prefix = linear.trie.longest(&token[..token.len() - 1]);
-            }
-        }
+        let Self { tokens, .. } = &mut linear;
+        let reachable: Vec<(&[u8], u32)> = vocabulary
+            .iter()
+            .filter(|(id, _)| tokens[*id as usize].length > 0)
+            .map(|(id, token)| (token, id))
+            .collect();
+        linear.trie =
+            Trie::with_prefixes(reachable, |id, prefix| tokens[id as usize].prefix = prefix);
         Some(linear)
     }
 

@@ -96,7 +96,8 @@ impl Cuckoo {
             let (key, rank) = (slot >> RANK_BITS, slot as u32 & ((1 << RANK_BITS) - 1));
             known((key >> ID_BITS) as u32, key as u32 & NONE, rank)
         };
-        let mut slots_used = slots.as_slice().iter().map(|&slot| !slot).filter(|&slot| slot != FREE);
+        let mut slots_used =
+            slots.as_slice().iter().map(|&slot| !slot).filter(|&slot| slot != FREE);
         let sound = size >= 8 && size.is_power_of_two() && slots.as_slice().len() == 2 * size;
         (sound && slots_used.all(known)).then_some(Self { slots, size })
     }

@@ -53,7 +53,7 @@ pub fn read_tiktoken_with(
 }
 
 /// The tables of a `.tiktoken` file of this content.
-fn tables_of_ranks(bytes: &[u8], path: &Path, special: &[AddedToken]) -> Result<Tables> {
+pub(super) fn tables_of_ranks(bytes: &[u8], path: &Path, special: &[AddedToken]) -> Result<Tables> {
     let bad = |number: usize, what: &str| Error::Parse {
         path: path.to_path_buf(),
         format: TIKTOKEN,
