@@ -128,6 +128,10 @@ impl Compiled {
     fn write_tables(&self, tables: &Tables) -> Result<()> {
         let Some((merges, pairs, byte_pairs)) = tables.merges.tables() else { return Ok(()) };
         let (bytes, starts, others, slots) = tables.vocabulary.tables();
+        // Longer tokens than this would not be read back.
+        if starts.windows(2).any(|pair| pair[1] - pair[0] > u32::from(u16::MAX)) {
+            return Ok(());
+        }
         let mut file = FileWriter::create(&self.path, KIND, VERSION, 8)?.for_cache();
         file.section("key")?;
         file.write(&self.key)?;

@@ -174,6 +174,21 @@ fn a_folder_that_cannot_be_written_is_left_alone() {
 }
 
 #[test]
+fn what_would_not_be_read_is_not_written() {
+    let case = Case::new();
+    let tokens: Vec<(u32, Vec<u8>)> = (0..=255u8).map(|byte| (byte.into(), vec![byte])).collect();
+    for (length, kept) in [(u16::MAX as usize, true), (1 + u16::MAX as usize, false)] {
+        let added = vec![AddedToken::special("x".repeat(length), 256)];
+        let tokens = tokens.iter().map(|(id, token)| (*id, &token[..]));
+        let tables = Tables::new(tokens, &[], &added, None).unwrap();
+        let compiled = Compiled::new(&case.folder(), "long", Digest::of(b""), &added);
+        compiled.write(&tables);
+        assert_eq!(compiled.path.exists(), kept);
+        assert_eq!(compiled.read(&added).is_some(), kept);
+    }
+}
+
+#[test]
 fn many_at_once() {
     let case = Case::new();
     let barrier = Barrier::new(8);
