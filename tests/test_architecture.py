@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reference": set(),
     "folders": set(),
     "vocabularies": {"errors", "folders"},
-    "tokenizer": CORE | {"vocabularies"},
+    "tokenizer": CORE | {"folders", "vocabularies"},
     "ngram": CORE | {"lm"},
     "data": CORE | {"folders"},
     "model": {"config", "errors"},

@@ -233,9 +233,12 @@ def load_tokenizer_json(path: _Path) -> Tokenizer:
     """Reads a `tokenizer.json` file."""
 
 def load_tiktoken(
-    path: _Path, pattern: str | None, special_tokens: Sequence[tuple[str, int]]
+    path: _Path,
+    pattern: str | None,
+    special_tokens: Sequence[tuple[str, int]],
+    compiled: _Path | None = None,
 ) -> Tokenizer:
-    """Reads a `.tiktoken` file."""
+    """Reads a `.tiktoken` file; its tables are kept in, or found in, the folder `compiled`."""
 
 def load_gpt2(encoder_json: _Path, vocab_bpe: _Path) -> Tokenizer:
     """Reads GPT-2's pair of files."""

@@ -21,6 +21,8 @@
 //! under a temporary name in its own directory, flushed to the disk and renamed: a reader sees
 //! the whole file or none.
 
+mod read;
+
 use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -31,6 +33,8 @@ use tempfile::NamedTempFile;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::{Error, Result};
+
+pub use self::read::FileReader;
 
 const MAGIC: &[u8; 8] = b"LEXIGRAM";
 const FIXED: usize = 40;
@@ -52,6 +56,7 @@ fn data_start(sections: usize) -> u64 {
 pub struct AtomicFile {
     temp: NamedTempFile,
     path: PathBuf,
+    flush: bool,
 }
 
 impl AtomicFile {
@@ -70,7 +75,7 @@ impl AtomicFile {
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
         let temp = builder.tempfile_in(dir).map_err(|e| Error::io("create", path, e))?;
-        Ok(Self { temp, path: path.to_path_buf() })
+        Ok(Self { temp, path: path.to_path_buf(), flush: true })
     }
 
     /// The open temporary file.
@@ -78,9 +83,20 @@ impl AtomicFile {
         self.temp.as_file_mut()
     }
 
+    /// Renames without waiting for the disk: for what can be made again, and is verified when it
+    /// is read.
+    pub fn for_cache(mut self) -> Self {
+        self.flush = false;
+        self
+    }
+
     /// Flushes to the disk and renames; after this returns, the file survives a crash.
     pub fn commit(self) -> Result<()> {
-        let Self { temp, path } = self;
+        let Self { temp, path, flush } = self;
+        if !flush {
+            temp.persist(&path).map_err(|e| Error::io("write", &path, e.error))?;
+            return Ok(());
+        }
         temp.as_file().sync_all().map_err(|e| Error::io("write", &path, e))?;
         let dir = temp.path().parent().map(Path::to_path_buf);
         temp.persist(&path).map_err(|e| Error::io("write", &path, e.error))?;
@@ -135,6 +151,12 @@ impl FileWriter {
             in_block: 0,
             blocks: Vec::new(),
         })
+    }
+
+    /// See [`AtomicFile::for_cache`].
+    pub fn for_cache(mut self) -> Self {
+        self.atomic = self.atomic.for_cache();
+        self
     }
 
     /// Begins the next section; its bytes follow by [`FileWriter::write`].
@@ -227,39 +249,30 @@ impl FileWriter {
     }
 }
 
-/// A container file, mapped into memory.
+/// What the header of a file says.
 #[derive(Debug)]
-pub struct MappedFile {
-    map: Mmap,
-    path: PathBuf,
+struct Header {
+    /// Tags, offsets and lengths.
     sections: Vec<(String, usize, usize)>,
-    start: usize,
-    end: usize,
+    /// Where data begins and ends.
+    start: u64,
+    end: u64,
 }
 
-impl MappedFile {
-    /// Opens a file of this kind and version: checks header and length, reads no data.
-    pub fn open(path: &Path, kind: [u8; 4], version: u32) -> Result<Self> {
-        let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
-        let length = file.metadata().map_err(|e| Error::io("read", path, e))?.len();
+impl Header {
+    /// Checks the beginning of a file, at least all of its header, and its length.
+    fn parse(
+        bytes: &[u8],
+        file_length: u64,
+        path: &Path,
+        kind: [u8; 4],
+        version: u32,
+    ) -> Result<Self> {
         // An empty file cannot be mapped on every system; say what it is instead.
-        if length < (FIXED + 8) as u64 {
-            return Err(corrupt(
-                path,
-                length,
-                format!("it ends after {length} bytes, inside the header"),
-            ));
+        if bytes.len() < FIXED + 8 {
+            let what = format!("it ends after {} bytes, inside the header", bytes.len());
+            return Err(corrupt(path, bytes.len() as u64, what));
         }
-        // SAFETY: the mapping is read-only and private to this struct. A file that another
-        // process truncates while it is mapped can end the process with SIGBUS; our writers never
-        // do (they replace files by renaming), and the limit is documented in docs/formats.md.
-        #[allow(unsafe_code)]
-        let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("map", path, e))?;
-        Self::parse(map, path, kind, version)
-    }
-
-    fn parse(map: Mmap, path: &Path, kind: [u8; 4], version: u32) -> Result<Self> {
-        let bytes: &[u8] = &map;
         let u32_at = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));
         let u64_at = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
         let expected = || format!("lexigram file of kind {:?}", String::from_utf8_lossy(&kind));
@@ -307,11 +320,11 @@ impl MappedFile {
             });
         }
         let (end, length) = (u64_at(24), u64_at(32));
-        if length != bytes.len() as u64 {
+        if length != file_length {
             return Err(corrupt(
                 path,
-                (bytes.len() as u64).min(length),
-                format!("the file has {} bytes, its header says {length}", bytes.len()),
+                file_length.min(length),
+                format!("the file has {file_length} bytes, its header says {length}"),
             ));
         }
         let start = data_start(num_sections);
@@ -341,6 +354,43 @@ impl MappedFile {
                 length as usize,
             ));
         }
+        Ok(Self { sections, start, end })
+    }
+}
+
+/// A container file, mapped into memory.
+#[derive(Debug)]
+pub struct MappedFile {
+    map: Mmap,
+    path: PathBuf,
+    sections: Vec<(String, usize, usize)>,
+    start: usize,
+    end: usize,
+}
+
+impl MappedFile {
+    /// Opens a file of this kind and version: checks header and length, reads no data.
+    pub fn open(path: &Path, kind: [u8; 4], version: u32) -> Result<Self> {
+        let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
+        let length = file.metadata().map_err(|e| Error::io("read", path, e))?.len();
+        if length < (FIXED + 8) as u64 {
+            return Err(corrupt(
+                path,
+                length,
+                format!("it ends after {length} bytes, inside the header"),
+            ));
+        }
+        // SAFETY: the mapping is read-only and private to this struct. A file that another
+        // process truncates while it is mapped can end the process with SIGBUS; our writers never
+        // do (they replace files by renaming), and the limit is documented in docs/formats.md.
+        #[allow(unsafe_code)]
+        let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("map", path, e))?;
+        Self::parse(map, path, kind, version)
+    }
+
+    fn parse(map: Mmap, path: &Path, kind: [u8; 4], version: u32) -> Result<Self> {
+        let header = Header::parse(&map, map.len() as u64, path, kind, version)?;
+        let Header { sections, start, end } = header;
         let (start, end) = (start as usize, end as usize);
         Ok(Self { map, path: path.to_path_buf(), sections, start, end })
     }

@@ -78,7 +78,7 @@ impl Linear {
         let mut linear = Self { tokens, trie: Trie::default() };
         let mut used = vec![false; vocabulary.size()];
         for merge in merges.as_slice() {
-            let order = merges.rank(merge.left, merge.right) + 1;
+            let order = merges.rank(merge.left, merge.right).checked_add(1)?;
             let parts = [merge.left, merge.right];
             parts.iter().for_each(|&part| used[part as usize] = true);
             let made = linear.tokens[merge.token as usize].length == 0;
@@ -93,13 +93,14 @@ impl Linear {
                     Token { left: merge.left, right: merge.right, order, length, prefix: NO_TOKEN };
             }
         }
-        let reachable = vocabulary.iter().filter(|(id, _)| linear.tokens[*id as usize].length > 0);
-        linear.trie = Trie::new(reachable.map(|(id, token)| (token, id)));
-        for (id, token) in vocabulary.iter() {
-            if linear.tokens[id as usize].length > 1 {
-                linear.tokens[id as usize].prefix = linear.trie.longest(&token[..token.len() - 1]);
-            }
-        }
+        let Self { tokens, .. } = &mut linear;
+        let reachable: Vec<(&[u8], u32)> = vocabulary
+            .iter()
+            .filter(|(id, _)| tokens[*id as usize].length > 0)
+            .map(|(id, token)| (token, id))
+            .collect();
+        linear.trie =
+            Trie::with_prefixes(reachable, |id, prefix| tokens[id as usize].prefix = prefix);
         Some(linear)
     }
 

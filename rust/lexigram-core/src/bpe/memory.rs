@@ -61,6 +61,22 @@ impl<T: Pod> Zeroed<T> {
     }
 }
 
+impl<T: Pod> Clone for Zeroed<T> {
+    fn clone(&self) -> Self {
+        let mut copy = Self::new(self.as_slice().len());
+        copy.as_mut_slice().copy_from_slice(self.as_slice());
+        copy
+    }
+}
+
+impl<T: Pod + PartialEq> PartialEq for Zeroed<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl<T: Pod + Eq> Eq for Zeroed<T> {}
+
 /// An empty vector with room for `capacity` ids. Output of megabytes is written once, from front to
 /// back: on small pages, a good part of the time would go into their first touch.
 pub fn output(capacity: usize) -> Vec<u32> {

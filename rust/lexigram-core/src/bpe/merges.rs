@@ -23,8 +23,11 @@
 //! Where it ends in more, as can be in a file whose parts do not come before the whole, the rule
 //! itself is followed.
 
+use bytemuck::{Pod, Zeroable};
+
+use super::memory::Zeroed;
 use super::naive;
-use super::pairs::Pairs;
+use super::pairs::{Cuckoo, MAX_SIZE, Pairs};
 use super::short::{self, SHORT};
 use super::vocabulary::{NO_TOKEN, Vocabulary};
 use crate::{Error, Result};
@@ -32,7 +35,8 @@ use crate::{Error, Result};
 pub use super::pairs::NO_RANK;
 
 /// One merge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
 pub struct Merge {
     /// The left token.
     pub left: u32,
@@ -82,18 +86,19 @@ impl Merges {
     pub fn from_ranks(vocabulary: &Vocabulary, byte_ids: &[u32; 256]) -> Result<Self> {
         let mut table = Self::with_room_for(vocabulary.num_tokens(), vocabulary.size());
         let mut parts = [0; SHORT + 1];
+        let two = |parts: &[u32]| match *parts {
+            [left, right] if left != NO_TOKEN && right != NO_TOKEN => Some((left, right)),
+            _ => None,
+        };
         for (id, token) in vocabulary.iter() {
             if token.len() < 2 || !vocabulary.is_ordinary(id) {
                 continue;
             }
-            let parts = match short::applies(token, &table) {
-                true => short::encode(token, byte_ids, &table, &mut parts),
-                false => &[],
+            let last_merge = match short::applies(token, &table) {
+                true => two(short::encode(token, byte_ids, &table, &mut parts)),
+                false => two(&naive::encode(token, byte_ids, &table)),
             };
-            let last_merge = match *parts {
-                [left, right] if left != NO_TOKEN && right != NO_TOKEN => Some((left, right)),
-                _ => naive::last_merge(token, vocabulary),
-            };
+            let last_merge = last_merge.or_else(|| naive::last_merge(token, vocabulary));
             if let Some((left, right)) = last_merge {
                 table.push(Merge { left, right, token: id })?;
                 if let &[first, second] = token {
@@ -102,6 +107,43 @@ impl Merges {
             }
         }
         Ok(table)
+    }
+
+    /// From merges and tables that [`Merges::tables`] gave elsewhere; `None` if they are not of one
+    /// another, or not of this vocabulary, in a way that could lead astray: then every merge joins
+    /// tokens to one of their length, whatever else may be wrong.
+    pub(super) fn from_tables(
+        merges: Vec<Merge>,
+        slots: Zeroed<u64>,
+        bytes: Vec<u32>,
+        vocabulary: &Vocabulary,
+    ) -> Option<Self> {
+        let joins = |left, right, token| {
+            let [left, right, token] = [left, right, token].map(|id| vocabulary.length(id));
+            left > 0 && right > 0 && left + right == token
+        };
+        let ids_are_ranks = merges.is_sorted_by(|a, b| a.token < b.token);
+        let token = |rank: u32| match ids_are_ranks {
+            true => Some(rank),
+            false => merges.get(rank as usize).map(|merge| merge.token),
+        };
+        let known = |left, right, rank| token(rank).is_some_and(|token| joins(left, right, token));
+        let pairs = Pairs::Compact(Cuckoo::from_slots(slots, known)?);
+        let two = |rank: &u32| token(*rank).is_some_and(|token| vocabulary.length(token) == 2);
+        let sound = vocabulary.size() <= MAX_SIZE
+            && bytes.len() == 1 << 16
+            && bytes.iter().all(|rank| *rank == NO_RANK || two(rank))
+            && merges.iter().all(|merge| joins(merge.left, merge.right, merge.token));
+        sound.then_some(Self { merges, pairs, bytes, ids_are_ranks })
+    }
+
+    /// The merges, and the tables of them where they can be kept in a file: the slots of pairs, and
+    /// the ranks of each two bytes.
+    pub(super) fn tables(&self) -> Option<(&[Merge], &[u64], &[u32])> {
+        match &self.pairs {
+            Pairs::Compact(cuckoo) => Some((&self.merges, cuckoo.slots(), &self.bytes)),
+            Pairs::Wide(_) => None,
+        }
     }
 
     /// Room for so many merges of ids below `size`.

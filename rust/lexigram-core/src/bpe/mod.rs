@@ -8,6 +8,7 @@ mod added;
 pub mod alphabet;
 mod batch;
 mod cache;
+mod compiled;
 pub mod count;
 mod decode;
 mod encode;
@@ -26,6 +27,7 @@ mod post_process;
 pub mod rank_file;
 mod short;
 pub mod stream;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod tokenizer;

@@ -48,7 +48,7 @@ pub struct Cuckoo {
 impl Pairs {
     /// A map for so many pairs of ids below `size`.
     pub fn new(pairs: usize, size: usize) -> Self {
-        if size > NONE as usize - 1 || pairs >= 1 << RANK_BITS {
+        if size > MAX_SIZE || pairs >= 1 << RANK_BITS {
             return Self::Wide(HashMap::with_capacity_and_hasher(pairs, FxBuildHasher));
         }
         Self::Compact(Cuckoo::new((pairs + pairs / 5).next_power_of_two().max(8)))
@@ -79,6 +79,9 @@ impl Pairs {
 /// Above the ids of a compact map.
 const NONE: u32 = (1 << ID_BITS) - 1;
 
+/// Of a compact map, one more than the largest id can be.
+pub const MAX_SIZE: usize = NONE as usize - 1;
+
 /// Ids that are too large, such as that of no token, become ones that none has.
 #[inline(always)]
 fn key(left: u32, right: u32) -> u64 {
@@ -86,6 +89,24 @@ fn key(left: u32, right: u32) -> u64 {
 }
 
 impl Cuckoo {
+    /// From slots written by another; `None` if not each is free or a pair and rank that is `known`.
+    pub fn from_slots(slots: Zeroed<u64>, known: impl Fn(u32, u32, u32) -> bool) -> Option<Self> {
+        let size = slots.as_slice().len() / 2;
+        let known = |slot: u64| {
+            let (key, rank) = (slot >> RANK_BITS, slot as u32 & ((1 << RANK_BITS) - 1));
+            known((key >> ID_BITS) as u32, key as u32 & NONE, rank)
+        };
+        let mut slots_used =
+            slots.as_slice().iter().map(|&slot| !slot).filter(|&slot| slot != FREE);
+        let sound = size >= 8 && size.is_power_of_two() && slots.as_slice().len() == 2 * size;
+        (sound && slots_used.all(known)).then_some(Self { slots, size })
+    }
+
+    /// The slots, which [`Cuckoo::from_slots`] takes.
+    pub fn slots(&self) -> &[u64] {
+        self.slots.as_slice()
+    }
+
     fn new(size: usize) -> Self {
         Self { slots: Zeroed::new(2 * size), size }
     }

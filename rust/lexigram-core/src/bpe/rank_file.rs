@@ -9,7 +9,9 @@ use std::path::Path;
 
 use super::added::AddedToken;
 use super::alphabet;
+use super::compiled::Compiled;
 use super::merges::{Merge, Merges};
+use super::tables::Tables;
 use super::tokenizer::{Parts, Tokenizer};
 use crate::{Error, Result};
 
@@ -21,32 +23,68 @@ pub fn read_tiktoken(
     pattern: Option<&str>,
     special: Vec<AddedToken>,
 ) -> Result<Tokenizer> {
+    read_tiktoken_with(path, pattern, special, None)
+}
+
+/// As [`read_tiktoken`]. In the folder `compiled`, if one is given, the tables are kept, or found if
+/// they were kept before.
+pub fn read_tiktoken_with(
+    path: &Path,
+    pattern: Option<&str>,
+    special: Vec<AddedToken>,
+    compiled: Option<&Path>,
+) -> Result<Tokenizer> {
     let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
+    let compiled = compiled.map(|folder| Compiled::new(folder, TIKTOKEN, &bytes, &special));
+    let tables = match compiled.as_ref().and_then(|compiled| compiled.read(&special)) {
+        Some(tables) => Ok(tables),
+        None => {
+            let tables = tables_of_ranks(&bytes, path, &special);
+            if let (Ok(tables), Some(compiled)) = (&tables, &compiled) {
+                compiled.write(tables);
+            }
+            tables
+        }
+    };
+    let pattern = pattern.map(str::to_owned);
+    let parts = Parts { added: special, pattern, whole_pieces: true, ..Parts::default() };
+    let tokenizer = tables.and_then(|tables| Tokenizer::with_tables(parts, tables));
+    tokenizer.map_err(|error| in_file(path, TIKTOKEN, error))
+}
+
+/// The tables of a `.tiktoken` file of this content.
+pub(super) fn tables_of_ranks(bytes: &[u8], path: &Path, special: &[AddedToken]) -> Result<Tables> {
     let bad = |number: usize, what: &str| Error::Parse {
         path: path.to_path_buf(),
         format: TIKTOKEN,
         what: format!("line {}: {what}; a line is \"<base64> <rank>\"", number + 1),
     };
-    let mut tokens = Vec::new();
+    // All tokens one after the other, and of each its id and where it ends.
+    let (mut joined, mut ends) = (Vec::with_capacity(bytes.len() / 2), Vec::new());
+    ends.reserve(bytes.len() / 16);
     for (number, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
         let line = line.trim_ascii();
         if line.is_empty() {
             continue;
         }
-        let space = line.iter().position(u8::is_ascii_whitespace);
+        // The rank is the shorter part.
+        let space = line.iter().rposition(u8::is_ascii_whitespace);
         let space = space.ok_or_else(|| bad(number, "there is no space"))?;
-        let token = from_base64(&line[..space]);
-        let token = token.ok_or_else(|| bad(number, "the token is not base64"))?;
-        let rank =
-            std::str::from_utf8(line[space..].trim_ascii()).ok().and_then(|rank| rank.parse().ok());
-        tokens.push((rank.ok_or_else(|| bad(number, "the rank is not a number"))?, token));
+        from_base64(line[..space].trim_ascii_end(), &mut joined)
+            .ok_or_else(|| bad(number, "the token is not base64"))?;
+        let rank = std::str::from_utf8(&line[space + 1..]).ok().and_then(|rank| rank.parse().ok());
+        let rank: u32 = rank.ok_or_else(|| bad(number, "the rank is not a number"))?;
+        ends.push((rank, joined.len()));
     }
-    if tokens.is_empty() {
+    if ends.is_empty() {
         return Err(bad(0, "the file is empty"));
     }
-    let pattern = pattern.map(str::to_owned);
-    let parts = Parts { tokens, added: special, pattern, whole_pieces: true, ..Parts::default() };
-    Tokenizer::new(parts).map_err(|error| in_file(path, TIKTOKEN, error))
+    let tokens = ends.iter().scan(0, |start, &(id, end)| {
+        let token = &joined[*start..end];
+        *start = end;
+        Some((id, token))
+    });
+    Tables::new(tokens, &[], special, None)
 }
 
 /// The `.tiktoken` file of a tokenizer, or an error if one could not say the same.
@@ -144,7 +182,8 @@ fn to_base64(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
+/// Appends what base64 stands for; `None` if it is none.
+fn from_base64(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     const VALUES: [u8; 256] = {
         let mut values = [64; 256];
         let mut i = 0;
@@ -159,23 +198,29 @@ fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
     }
     let padding = text.iter().rev().take(2).take_while(|&&byte| byte == b'=').count();
     let digits = &text[..text.len() - padding];
-    let mut out = Vec::with_capacity(text.len() / 4 * 3);
-    for chunk in digits.chunks(4) {
-        if chunk.len() == 1 {
+    let (whole, rest) = digits.as_chunks::<4>();
+    let value = |digit: &u8| u32::from(VALUES[*digit as usize]);
+    for four in whole {
+        let [a, b, c, d] = four.each_ref().map(value);
+        if (a | b | c | d) > 63 {
             return None;
         }
-        let mut word = 0u32;
-        for &digit in chunk {
-            let value = VALUES[digit as usize];
-            if value == 64 {
+        let word = a << 18 | b << 12 | c << 6 | d;
+        out.extend_from_slice(&word.to_be_bytes()[1..]);
+    }
+    match rest {
+        [] => {}
+        [_] => return None,
+        rest => {
+            let digits = rest.iter().map(value);
+            if digits.clone().any(|digit| digit > 63) {
                 return None;
             }
-            word = word << 6 | u32::from(value);
+            let word = digits.fold(0, |word, digit| word << 6 | digit) << (6 * (4 - rest.len()));
+            out.extend_from_slice(&word.to_be_bytes()[1..rest.len()]);
         }
-        word <<= 6 * (4 - chunk.len());
-        out.extend_from_slice(&word.to_be_bytes()[1..chunk.len()]);
     }
-    Some(out)
+    Some(())
 }
 
 #[cfg(test)]
@@ -190,10 +235,12 @@ mod tests {
             let mut out = Vec::new();
             to_base64(bytes.as_bytes(), &mut out);
             assert_eq!(out, text.as_bytes());
-            assert_eq!(from_base64(text.as_bytes()).unwrap(), bytes.as_bytes());
+            let mut back = Vec::new();
+            from_base64(text.as_bytes(), &mut back).unwrap();
+            assert_eq!(back, bytes.as_bytes());
         }
         for bad in ["", "YQ", "Y===", "YQ=a", "Y\u{e9}==", "===="] {
-            assert_eq!(from_base64(bad.as_bytes()), None, "{bad}");
+            assert_eq!(from_base64(bad.as_bytes(), &mut Vec::new()), None, "{bad}");
         }
     }
 }

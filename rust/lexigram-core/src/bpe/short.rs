@@ -48,11 +48,8 @@ pub fn encode<'t>(
     }
     // Where tokens begin; the bit after the last stands for the end.
     let mut starts = u64::MAX >> (63 - piece.len());
-    loop {
-        let best = lowest(ranks);
-        if best == NONE {
-            break;
-        }
+    let mut best = lowest(ranks);
+    while best != NONE {
         let at = best % SHORT as u32;
         let token = merges.token(best >> PLACE_BITS);
         let after = starts & (u64::MAX << at << 1);
@@ -60,13 +57,14 @@ pub fn encode<'t>(
         starts &= !(1 << gone);
         let next = (after & (after - 1)).trailing_zeros();
         tokens[at as usize] = token;
-        ranks[gone as usize] = NONE;
-        ranks[at as usize] = with_place(merges.rank(token, tokens[next as usize]), at);
+        let rank = with_place(merges.rank(token, tokens[next as usize]), at);
         let before = starts & !(u64::MAX << at);
+        let mut left = (gone, NONE);
         if before != 0 {
-            let left = 63 - before.leading_zeros();
-            ranks[left as usize] = with_place(merges.rank(tokens[left as usize], token), left);
+            let place = 63 - before.leading_zeros();
+            left = (place, with_place(merges.rank(tokens[place as usize], token), place));
         }
+        best = replace(ranks, [(gone, NONE), (at, rank), left]);
     }
     let mut count = 0;
     starts &= !(1 << piece.len());
@@ -80,6 +78,26 @@ pub fn encode<'t>(
 #[inline(always)]
 fn with_place(rank: u32, place: u32) -> u32 {
     select_unpredictable(rank == NO_RANK, NONE, rank << PLACE_BITS | place)
+}
+
+/// Replaces ranks at places, and returns the lowest of all. Whole vectors are written: one that was
+/// written in parts could not be read until the parts have left for the cache.
+#[inline(always)]
+fn replace(ranks: &mut [u32], new: [(u32, u32); 3]) -> u32 {
+    let mut lowest = [NONE; 4];
+    for (four, first) in ranks.chunks_exact_mut(4).zip((0..).step_by(4)) {
+        for i in 0..4 {
+            let here = first + i as u32;
+            let mut rank = four[i];
+            for (place, new) in new {
+                rank = if place == here { new } else { rank };
+            }
+            four[i] = rank;
+            lowest[i] = rank.min(lowest[i]);
+        }
+    }
+    let [a, b, c, d] = lowest;
+    a.min(b).min(c.min(d))
 }
 
 /// The lowest of ranks, a multiple of four of them.

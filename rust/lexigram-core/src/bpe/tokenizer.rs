@@ -1,7 +1,7 @@
 //! The tokenizer as a whole: from text to ids and back.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hint::spin_loop;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
@@ -17,6 +17,7 @@ use super::memory::output;
 use super::merges::{Merge, Merges};
 use super::normalize::Normalization;
 use super::post_process::PostProcessor;
+use super::tables::Tables;
 use super::vocabulary::{NO_TOKEN, Vocabulary};
 use crate::pretokenize::steps::Steps;
 use crate::pretokenize::{Ends, Pretokenizer};
@@ -115,11 +116,16 @@ pub(super) struct Workspace {
 
 impl Tokenizer {
     /// Checks the parts and builds the tables.
-    pub fn new(parts: Parts) -> Result<Self> {
+    pub fn new(mut parts: Parts) -> Result<Self> {
+        let tokens = std::mem::take(&mut parts.tokens);
+        let tokens = tokens.iter().map(|(id, token)| (*id, &token[..]));
+        let tables = Tables::new(tokens, &parts.inert, &parts.added, parts.merges.take())?;
+        Self::with_tables(parts, tables)
+    }
+
+    /// From tables of all tokens and of the merges; the rest is taken from the parts.
+    pub(super) fn with_tables(parts: Parts, tables: Tables) -> Result<Self> {
         let Parts {
-            tokens,
-            inert,
-            merges,
             mut added,
             pattern,
             steps,
@@ -127,26 +133,11 @@ impl Tokenizer {
             whole_pieces,
             post_processor,
             file,
+            ..
         } = parts;
+        let Tables { vocabulary, byte_ids, merges } = tables;
         added.sort_by_key(|token| token.id);
-        let ids: HashSet<u32> = added.iter().map(|token| token.id).collect();
-        let listed = tokens.iter().filter(|(id, _)| ids.contains(id));
-        let by_id: HashMap<u32, &[u8]> = listed.map(|(id, token)| (*id, &token[..])).collect();
-        let ordinary = tokens.iter().map(|(id, token)| (*id, &token[..], true));
-        // An added token may also be an ordinary one; then it is entered once.
-        let entered = |token: &&AddedToken| by_id.get(&token.id) != Some(&token.text.as_bytes());
-        let found = added.iter().filter(entered).map(|t| (t.id, t.text.as_bytes(), false));
-        let inert = inert.iter().map(|(id, text)| (*id, text.as_bytes(), false));
-        let vocabulary = Vocabulary::new(ordinary.chain(found).chain(inert))?;
         let post_processor = post_processor.checked(|id| !vocabulary.token(id).is_empty());
-        let byte_ids = vocabulary.byte_ids()?;
-        let merges = match merges {
-            Some(merges) => {
-                check_merges(&merges, &vocabulary)?;
-                Merges::new(merges, &byte_ids)?
-            }
-            None => Merges::from_ranks(&vocabulary, &byte_ids)?,
-        };
         let mut special_ids = HashMap::new();
         for token in &added {
             if special_ids.insert(token.text.clone(), token.id).is_some() {
@@ -559,22 +550,4 @@ fn normalized<'t>(steps: &[Normalization], text: &'t str) -> Result<Cow<'t, str>
         Cow::Borrowed(text) => step.apply(text),
         Cow::Owned(text) => Ok(Cow::Owned(step.apply(&text)?.into_owned())),
     })
-}
-
-/// A merge's token must be its parts joined.
-fn check_merges(merges: &[Merge], vocabulary: &Vocabulary) -> Result<()> {
-    let mut joined = Vec::new();
-    for (rank, merge) in merges.iter().enumerate() {
-        joined.clear();
-        joined.extend_from_slice(vocabulary.token(merge.left));
-        joined.extend_from_slice(vocabulary.token(merge.right));
-        let known = [merge.left, merge.right].iter().all(|&id| !vocabulary.token(id).is_empty());
-        if !known || vocabulary.token(merge.token) != joined {
-            let value =
-                format!("number {rank} ({} + {} -> {})", merge.left, merge.right, merge.token);
-            let limit = "both parts must be tokens and their joined bytes the third";
-            return Err(Error::argument("merges", value, limit));
-        }
-    }
-    Ok(())
 }

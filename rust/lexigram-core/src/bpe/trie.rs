@@ -29,10 +29,18 @@ impl Default for Trie {
 }
 
 impl Trie {
-    /// From byte strings, each with its id, no two equal.
+    /// From byte strings, each with its id; of equal ones the lowest.
     pub fn new<'a>(tokens: impl IntoIterator<Item = (&'a [u8], u32)>) -> Self {
-        let mut sorted: Vec<(&[u8], u32)> = tokens.into_iter().collect();
-        sorted.sort_unstable();
+        Self::with_prefixes(tokens, |_, _| {})
+    }
+
+    /// As [`Trie::new`]; gives to `prefix` each id, in no order, and that of the longest other
+    /// string that begins its string, if there is one.
+    pub fn with_prefixes<'a>(
+        tokens: impl IntoIterator<Item = (&'a [u8], u32)>,
+        mut prefix: impl FnMut(u32, u32),
+    ) -> Self {
+        let sorted = sorted(tokens);
         let mut trie = Self {
             single: [NO_TOKEN; 256],
             pairs: vec![NONE; 1 << 16],
@@ -40,8 +48,9 @@ impl Trie {
             bytes: Vec::new(),
             tokens: Vec::new(),
         };
-        // Breadth first: ranges of strings that share their first `depth` bytes.
-        let mut level: Vec<(usize, usize)> = Vec::new();
+        // Breadth first: ranges of strings that share their first `depth` bytes, and the longest
+        // string that begins them.
+        let mut level: Vec<(usize, usize, u32)> = Vec::new();
         let mut at = 0;
         while at < sorted.len() {
             let (token, id) = sorted[at];
@@ -50,33 +59,36 @@ impl Trie {
                 at += 1;
                 continue;
             }
-            let same = sorted[at..]
-                .iter()
-                .take_while(|(other, _)| other[..2.min(other.len())] == token[..2]);
+            let same = sorted[at..].iter().take_while(|(other, _)| other.starts_with(&token[..2]));
             let end = at + same.count();
             trie.pairs[usize::from(token[0]) << 8 | usize::from(token[1])] = level.len() as u32;
             trie.bytes.push(token[1]);
-            level.push((at, end));
+            level.push((at, end, trie.single[token[0] as usize]));
             at = end;
         }
         let mut depth = 2;
         while !level.is_empty() {
             let mut next = Vec::new();
-            for &(mut at, end) in &level {
-                let whole = sorted[at].0.len() == depth;
-                trie.tokens.push(if whole { sorted[at].1 } else { NO_TOKEN });
-                at += usize::from(whole);
+            for &(mut at, end, mut longest) in &level {
+                let (token, id) = sorted[at];
+                if token.len() == depth {
+                    trie.tokens.push(id);
+                    if longest != NO_TOKEN {
+                        prefix(id, longest);
+                    }
+                    (at, longest) = (at + 1, id);
+                } else {
+                    trie.tokens.push(NO_TOKEN);
+                }
                 // Nodes of this level come first, then the children in order.
                 trie.first.push((trie.bytes.len()) as u32);
                 while at < end {
                     let byte = sorted[at].0[depth];
-                    let same = sorted[at..end]
-                        .iter()
-                        .take_while(|(other, _)| other[depth] == byte)
-                        .count();
+                    let same = sorted[at..end].iter().take_while(|(other, _)| other[depth] == byte);
+                    let after = at + same.count();
                     trie.bytes.push(byte);
-                    next.push((at, at + same));
-                    at += same;
+                    next.push((at, after, longest));
+                    at = after;
                 }
             }
             level = next;
@@ -158,6 +170,21 @@ fn equal(block: &[u8; BLOCK], byte: u8) -> u32 {
     block.iter().zip(0..).fold(0, |bits, (&other, i)| bits | u32::from(other == byte) << i)
 }
 
+/// Strings in order, each once. They are compared by their first eight bytes, which nearly always
+/// differ, without a look at the strings.
+fn sorted<'a>(tokens: impl IntoIterator<Item = (&'a [u8], u32)>) -> Vec<(&'a [u8], u32)> {
+    let begin = |token: &[u8]| {
+        let mut bytes = [0; 8];
+        bytes[..token.len().min(8)].copy_from_slice(&token[..token.len().min(8)]);
+        u64::from_be_bytes(bytes)
+    };
+    let keyed = tokens.into_iter().filter(|(token, _)| !token.is_empty());
+    let mut keyed: Vec<(u64, (&[u8], u32))> = keyed.map(|entry| (begin(entry.0), entry)).collect();
+    keyed.sort_unstable();
+    keyed.dedup_by(|a, b| a.1.0 == b.1.0);
+    keyed.into_iter().map(|(_, entry)| entry).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -167,11 +194,17 @@ mod tests {
     proptest! {
         #[test]
         fn longest_is_the_longest(
-            set in prop::collection::hash_set("[abc]{1,6}", 0..40),
-            texts in prop::collection::vec("[abcd]{0,9}", 1..20),
+            set in prop::collection::hash_set("[abc]{1,12}", 0..40),
+            texts in prop::collection::vec("[abcd]{0,15}", 1..20),
         ) {
             let set: Vec<String> = set.into_iter().collect();
-            let trie = Trie::new(set.iter().zip(0..).map(|(token, id)| (token.as_bytes(), id)));
+            let entries = set.iter().zip(0..).map(|(token, id)| (token.as_bytes(), id));
+            let mut prefixes = vec![NO_TOKEN; set.len()];
+            let twice = entries.clone().chain(entries.map(|(token, id)| (token, id + 1000)));
+            let trie = Trie::with_prefixes(twice, |id, prefix| prefixes[id as usize] = prefix);
+            for (token, prefix) in set.iter().zip(prefixes) {
+                prop_assert_eq!(trie.longest(&token.as_bytes()[..token.len() - 1]), prefix);
+            }
             for text in texts {
                 let begins = set.iter().zip(0..).filter(|(token, _)| text.starts_with(token.as_str()));
                 let longest = begins.max_by_key(|(token, _)| token.len()).map_or(NO_TOKEN, |(_, id)| id);

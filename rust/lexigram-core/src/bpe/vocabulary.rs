@@ -6,6 +6,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::memory::Zeroed;
 use crate::{Error, Result};
 
 /// The id that no token has.
@@ -23,71 +24,121 @@ pub struct Vocabulary {
     bytes: Vec<u8>,
     /// Token `id` is `bytes[starts[id]..starts[id + 1]]`.
     starts: Vec<u32>,
-    /// Ordinary tokens by the hash of their bytes: the upper half of the hash, and the id, which is
-    /// `NO_TOKEN` where the slot is free.
-    slots: Vec<[u32; 2]>,
+    /// Ordinary tokens by the hash of their bytes: the upper half of the hash, and the id with its
+    /// bits turned over, so that memory of zeros is free slots (`NO_TOKEN`). At most half are taken.
+    slots: Zeroed<[u32; 2]>,
+    /// The ids of tokens that are not ordinary, rising.
+    others: Vec<u32>,
     num_tokens: usize,
 }
 
 impl Vocabulary {
     /// Builds a vocabulary of `(id, bytes, ordinary)` entries; only ordinary tokens can be looked
     /// up by their bytes. Fails on an empty or doubled token, a doubled id, an id out of range.
-    pub fn new<'a>(entries: impl IntoIterator<Item = (u32, &'a [u8], bool)>) -> Result<Self> {
-        let mut entries: Vec<_> = entries.into_iter().collect();
-        entries.sort_unstable_by_key(|&(id, ..)| id);
-        let size = entries.last().map_or(0, |&(id, ..)| id as usize + 1);
-        if size > MAX_ID as usize || size > MAX_SPARSITY * entries.len().max(1024) {
-            let limit = format!(
-                "the largest id of {} tokens must be at most {MAX_ID} and {MAX_SPARSITY} times \
-                 their number; number the tokens without large gaps",
-                entries.len()
-            );
-            return Err(Error::argument("token id", size - 1, limit));
+    pub fn new<'a, I>(entries: I) -> Result<Self>
+    where
+        I: IntoIterator<Item = (u32, &'a [u8], bool), IntoIter: Clone>,
+    {
+        let entries = entries.into_iter();
+        // Most files are in order; a sorted copy would be half of the memory of loading one.
+        if entries.clone().is_sorted_by_key(|(id, ..)| id) {
+            return Self::of_sorted(entries);
         }
-        let mut bytes = Vec::with_capacity(entries.iter().map(|(_, token, _)| token.len()).sum());
-        let mut starts = Vec::with_capacity(size + 1);
-        for pair in entries.windows(2) {
-            if pair[0].0 == pair[1].0 {
+        let mut sorted: Vec<_> = entries.collect();
+        sorted.sort_unstable_by_key(|&(id, ..)| id);
+        Self::of_sorted(sorted.iter().copied())
+    }
+
+    /// As [`Vocabulary::new`], of entries in the order of their ids.
+    fn of_sorted<'a>(entries: impl Iterator<Item = (u32, &'a [u8], bool)> + Clone) -> Result<Self> {
+        let (mut num_tokens, mut num_bytes, mut num_others) = (0, 0, 0);
+        let (mut size, mut last) = (0, None);
+        for (id, token, ordinary) in entries.clone() {
+            if let Some((last, other)) = last
+                && last == id
+            {
                 let limit = format!(
                     "it stands for both {:?} and {:?}; ids must differ",
-                    String::from_utf8_lossy(pair[0].1),
-                    String::from_utf8_lossy(pair[1].1)
+                    String::from_utf8_lossy(other),
+                    String::from_utf8_lossy(token)
                 );
-                return Err(Error::argument("token id", pair[0].0, limit));
+                return Err(Error::argument("token id", id, limit));
             }
-        }
-        for &(id, token, _) in &entries {
             if token.is_empty() {
                 return Err(Error::argument("token id", id, "its token is empty; remove it"));
             }
-            starts.resize(id as usize + 1, bytes.len() as u32);
-            bytes.extend_from_slice(token);
+            (size, last) = (id as usize + 1, Some((id, token)));
+            num_tokens += 1;
+            num_bytes += token.len();
+            num_others += usize::from(!ordinary);
         }
-        if bytes.len() > u32::MAX as usize {
-            return Err(Error::argument("vocabulary", bytes.len(), "at most 4 GiB of tokens"));
+        if size > MAX_ID as usize || size > MAX_SPARSITY * num_tokens.max(1024) {
+            let limit = format!(
+                "the largest id of {num_tokens} tokens must be at most {MAX_ID} and \
+                 {MAX_SPARSITY} times their number; number the tokens without large gaps"
+            );
+            return Err(Error::argument("token id", size - 1, limit));
         }
-        starts.push(bytes.len() as u32);
-        let ordinary = entries.iter().filter(|(.., ordinary)| *ordinary);
-        let num_slots = (ordinary.clone().count() * 2).next_power_of_two().max(2);
+        if num_bytes > u32::MAX as usize {
+            return Err(Error::argument("vocabulary", num_bytes, "at most 4 GiB of tokens"));
+        }
+        let num_slots = ((num_tokens - num_others) * 2).next_power_of_two().max(2);
         let mut vocabulary = Self {
-            bytes,
-            starts,
-            slots: vec![[0, NO_TOKEN]; num_slots],
-            num_tokens: entries.len(),
+            bytes: Vec::with_capacity(num_bytes),
+            starts: Vec::with_capacity(size + 1),
+            slots: Zeroed::new(num_slots),
+            others: Vec::with_capacity(num_others),
+            num_tokens,
         };
-        for &(id, token, _) in ordinary {
+        for (id, token, ordinary) in entries {
+            vocabulary.starts.resize(id as usize + 1, vocabulary.bytes.len() as u32);
+            vocabulary.bytes.extend_from_slice(token);
+            if !ordinary {
+                vocabulary.others.push(id);
+                continue;
+            }
             let (slot, tag) = vocabulary.slot(token);
-            if vocabulary.slots[slot][1] != NO_TOKEN {
+            let other = !vocabulary.slots.as_slice()[slot][1];
+            if other != NO_TOKEN {
                 let limit = format!(
-                    "{:?} has the ids {} and {id}; tokens must differ",
+                    "{:?} has the ids {other} and {id}; tokens must differ",
                     String::from_utf8_lossy(token),
-                    vocabulary.slots[slot][1]
                 );
                 return Err(Error::argument("vocabulary", "token", limit));
             }
-            vocabulary.slots[slot] = [tag, id];
+            vocabulary.slots.as_mut_slice()[slot] = [tag, !id];
         }
+        vocabulary.starts.push(num_bytes as u32);
         Ok(vocabulary)
+    }
+
+    /// From tables that [`Vocabulary`] built elsewhere; `None` if some look-up in them could go
+    /// astray. That they are of this or that vocabulary is not checked.
+    pub(super) fn from_tables(
+        bytes: Vec<u8>,
+        starts: Vec<u32>,
+        slots: Zeroed<[u32; 2]>,
+        others: Vec<u32>,
+    ) -> Option<Self> {
+        let size = starts.len().checked_sub(1).filter(|&size| size <= MAX_ID as usize)?;
+        let whole = starts[0] == 0 && starts[size] as usize == bytes.len() && starts.is_sorted();
+        let entries = slots.as_slice();
+        // At least half of the slots are free, so that every search ends.
+        let used = entries.iter().filter(|[_, id]| !id != NO_TOKEN).count();
+        let roomy = entries.len().is_power_of_two() && used * 2 <= entries.len();
+        let known = entries.iter().all(|[_, id]| !id == NO_TOKEN || (!id as usize) < size);
+        let rising = others.is_sorted_by(|a, b| a < b);
+        if !(whole && roomy && known && rising) {
+            return None;
+        }
+        let num_tokens = starts.windows(2).filter(|pair| pair[0] < pair[1]).count();
+        Some(Self { bytes, starts, slots, others, num_tokens })
+    }
+
+    /// What [`Vocabulary::from_tables`] takes: bytes, starts, other ids, slots.
+    #[allow(clippy::type_complexity)]
+    pub(super) fn tables(&self) -> (&[u8], &[u32], &[u32], &[[u32; 2]]) {
+        (&self.bytes, &self.starts, &self.others, self.slots.as_slice())
     }
 
     /// One more than the largest id.
@@ -109,8 +160,17 @@ impl Vocabulary {
         }
     }
 
+    /// The length of a token in bytes; 0 for an id without one.
+    #[inline]
+    pub fn length(&self, id: u32) -> usize {
+        match self.starts.get(id as usize..id as usize + 2) {
+            Some(&[start, end]) => (end - start) as usize,
+            _ => 0,
+        }
+    }
+
     /// The ids that have a token, in order, with its bytes.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, &[u8])> {
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &[u8])> + Clone {
         let tokens = (0..self.size() as u32).map(|id| (id, self.token(id)));
         tokens.filter(|(_, token)| !token.is_empty())
     }
@@ -118,13 +178,13 @@ impl Vocabulary {
     /// The id of an ordinary token.
     #[inline]
     pub fn id(&self, token: &[u8]) -> Option<u32> {
-        let [_, id] = self.slots[self.slot(token).0];
+        let id = !self.slots.as_slice()[self.slot(token).0][1];
         (id != NO_TOKEN).then_some(id)
     }
 
     /// Whether an id is that of an ordinary token.
     pub fn is_ordinary(&self, id: u32) -> bool {
-        self.id(self.token(id)) == Some(id)
+        !self.token(id).is_empty() && self.others.binary_search(&id).is_err()
     }
 
     /// The ids of the 256 single bytes, or an error that names the missing ones. The 13 bytes that
@@ -153,10 +213,11 @@ impl Vocabulary {
 
     /// Where a token is or would be, and the tag of its hash.
     fn slot(&self, token: &[u8]) -> (usize, u32) {
-        let (hash, mask) = (xxh3_64(token), self.slots.len() - 1);
+        let slots = self.slots.as_slice();
+        let (hash, mask) = (xxh3_64(token), slots.len() - 1);
         let (mut slot, tag) = (hash as usize & mask, (hash >> 32) as u32);
         loop {
-            let [other, id] = self.slots[slot];
+            let (other, id) = (slots[slot][0], !slots[slot][1]);
             if id == NO_TOKEN || (other == tag && self.token(id) == token) {
                 return (slot, tag);
             }

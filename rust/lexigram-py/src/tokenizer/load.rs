@@ -26,17 +26,21 @@ pub fn load_tokenizer_json(py: Python<'_>, path: PathBuf) -> PyResult<PyTokenize
     Ok(PyTokenizer::of(core))
 }
 
-/// Reads a .tiktoken file.
+/// Reads a .tiktoken file; its tables are kept in, or found in, the folder `compiled`, if given.
 #[pyfunction]
+#[pyo3(signature = (path, pattern, special_tokens, compiled=None))]
 pub fn load_tiktoken(
     py: Python<'_>,
     path: PathBuf,
     pattern: Option<String>,
     special_tokens: Vec<(String, u32)>,
+    compiled: Option<PathBuf>,
 ) -> PyResult<PyTokenizer> {
     let special =
         special_tokens.into_iter().map(|(text, id)| AddedToken::special(text, id)).collect();
-    let core = detached(py, || rank_file::read_tiktoken(&path, pattern.as_deref(), special))?;
+    let core = detached(py, || {
+        rank_file::read_tiktoken_with(&path, pattern.as_deref(), special, compiled.as_deref())
+    })?;
     Ok(PyTokenizer::of(core))
 }
 

@@ -1,0 +1,74 @@
+//! What ids depend on: the tokens, the merges and the tables by which they are found.
+//!
+//! Building them is nearly all of the work of loading a vocabulary, so they can be kept in a file
+//! of their own ([`super::compiled`]).
+
+use std::collections::{HashMap, HashSet};
+
+use super::added::AddedToken;
+use super::merges::{Merge, Merges};
+use super::vocabulary::Vocabulary;
+use crate::{Error, Result};
+
+/// A vocabulary with its merges.
+#[derive(Debug)]
+pub struct Tables {
+    /// All tokens, the added ones included.
+    pub vocabulary: Vocabulary,
+    /// The tokens of the 256 single bytes.
+    pub byte_ids: [u32; 256],
+    /// The merges between ordinary tokens.
+    pub merges: Merges,
+}
+
+impl Tables {
+    /// From ordinary tokens with their ids, tokens that text never gives, added tokens, and merges in
+    /// the order of their ranks (`None`: ids are ranks and imply the merges).
+    pub fn new<'a, I>(
+        tokens: I,
+        inert: &[(u32, String)],
+        added: &[AddedToken],
+        merges: Option<Vec<Merge>>,
+    ) -> Result<Self>
+    where
+        I: IntoIterator<Item = (u32, &'a [u8]), IntoIter: Clone>,
+    {
+        let tokens = tokens.into_iter();
+        let ids: HashSet<u32> = added.iter().map(|token| token.id).collect();
+        let listed = tokens.clone().filter(|(id, _)| ids.contains(id));
+        let by_id: HashMap<u32, &[u8]> = listed.collect();
+        let ordinary = tokens.map(|(id, token)| (id, token, true));
+        // An added token may also be an ordinary one; then it is entered once.
+        let entered = |token: &&AddedToken| by_id.get(&token.id) != Some(&token.text.as_bytes());
+        let found = added.iter().filter(entered).map(|t| (t.id, t.text.as_bytes(), false));
+        let inert = inert.iter().map(|(id, text)| (*id, text.as_bytes(), false));
+        let vocabulary = Vocabulary::new(ordinary.chain(found).chain(inert))?;
+        let byte_ids = vocabulary.byte_ids()?;
+        let merges = match merges {
+            Some(merges) => {
+                check_merges(&merges, &vocabulary)?;
+                Merges::new(merges, &byte_ids)?
+            }
+            None => Merges::from_ranks(&vocabulary, &byte_ids)?,
+        };
+        Ok(Self { vocabulary, byte_ids, merges })
+    }
+}
+
+/// A merge's token must be its parts joined.
+fn check_merges(merges: &[Merge], vocabulary: &Vocabulary) -> Result<()> {
+    let mut joined = Vec::new();
+    for (rank, merge) in merges.iter().enumerate() {
+        joined.clear();
+        joined.extend_from_slice(vocabulary.token(merge.left));
+        joined.extend_from_slice(vocabulary.token(merge.right));
+        let known = [merge.left, merge.right].iter().all(|&id| !vocabulary.token(id).is_empty());
+        if !known || vocabulary.token(merge.token) != joined {
+            let value =
+                format!("number {rank} ({} + {} -> {})", merge.left, merge.right, merge.token);
+            let limit = "both parts must be tokens and their joined bytes the third";
+            return Err(Error::argument("merges", value, limit));
+        }
+    }
+    Ok(())
+}
