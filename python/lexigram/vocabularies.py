@@ -146,7 +146,11 @@ def source_path(source: Source, *, progress: Progress | None = None) -> Path:
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest, chunk = hashlib.sha256(), bytearray(1 << 16)
+    with path.open("rb", buffering=0) as file:
+        while length := file.readinto(chunk):
+            digest.update(memoryview(chunk)[:length])
+    return digest.hexdigest()
 
 
 def _tiktoken_cache(source: Source) -> Path | None:

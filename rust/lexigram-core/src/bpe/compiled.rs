@@ -10,9 +10,11 @@
 //! find damage, and what they cannot find, the checks of [`Vocabulary::from_tables`] and
 //! [`Merges::from_tables`] do. A file that is not as it should be is made again.
 
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::added::AddedToken;
 use super::memory::Zeroed;
@@ -34,10 +36,37 @@ pub struct Compiled {
     key: [u8; 16],
 }
 
+/// What stands for the content of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Digest(u128);
+
+impl Digest {
+    /// Of bytes.
+    pub fn of(content: &[u8]) -> Self {
+        Self(xxh3_128(content))
+    }
+
+    /// Of a file, of which a little is held at a time: the first touch of memory for all of it would
+    /// take longer than all else.
+    pub fn of_file(path: &Path) -> std::io::Result<Self> {
+        let mut file = File::open(path)?;
+        let mut hasher = Xxh3::new();
+        let mut chunk = vec![0; 1 << 16];
+        loop {
+            match file.read(&mut chunk) {
+                Ok(0) => return Ok(Self(hasher.digest128())),
+                Ok(length) => hasher.update(&chunk[..length]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
 impl Compiled {
-    /// The place in `folder` of the tables of a file, of this format and content, with these added
+    /// The place in `folder` of the tables of a file of this format and content, with these added
     /// tokens.
-    pub fn new(folder: &Path, format: &str, content: &[u8], added: &[AddedToken]) -> Self {
+    pub fn new(folder: &Path, format: &str, content: Digest, added: &[AddedToken]) -> Self {
         let mut hasher = Xxh3::new();
         let mut field = |bytes: &[u8]| {
             hasher.update(&(bytes.len() as u64).to_le_bytes());
@@ -45,7 +74,7 @@ impl Compiled {
         };
         field(&VERSION.to_le_bytes());
         field(format.as_bytes());
-        field(content);
+        field(&content.0.to_le_bytes());
         for token in added {
             field(&token.id.to_le_bytes());
             field(token.text.as_bytes());

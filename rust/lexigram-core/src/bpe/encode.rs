@@ -94,8 +94,8 @@ impl PieceEncoder {
         }
         let build = || Linear::new(&self.vocabulary, &self.byte_ids, &self.merges);
         match self.linear.get_or_init(build) {
-            Some(linear) => linear.encode(piece, &self.merges, &mut scratch.search, out),
-            None => self.encode_by_heap(piece, scratch, out),
+            Some(linear) if linear.encode(piece, &self.merges, &mut scratch.search, out) => {}
+            _ => self.encode_by_heap(piece, scratch, out),
         }
     }
 

@@ -141,8 +141,15 @@ impl Linear {
         known[slot].1
     }
 
-    /// Appends the tokens of `piece`, each of whose bytes has a token.
-    pub fn encode(&self, piece: &[u8], merges: &Merges, search: &mut Search, out: &mut Vec<u32>) {
+    /// Appends the tokens of `piece`, each of whose bytes has a token. Returns whether there are any,
+    /// as there are unless merges are not of this vocabulary.
+    pub fn encode(
+        &self,
+        piece: &[u8],
+        merges: &Merges,
+        search: &mut Search,
+        out: &mut Vec<u32>,
+    ) -> bool {
         let Search { dead, known } = search;
         dead.clear();
         dead.resize(piece.len() / 64 + 1, 0);
@@ -165,7 +172,10 @@ impl Linear {
             }
             if token == NO_TOKEN {
                 dead[at / 64] |= 1 << (at % 64);
-                let Some(last) = out.pop() else { return };
+                if out.len() == base {
+                    return false;
+                }
+                let Some(last) = out.pop() else { return false };
                 at -= self.tokens[last as usize].length as usize;
                 token = self.tokens[last as usize].prefix;
                 continue;
@@ -177,5 +187,6 @@ impl Linear {
             }
         }
         dead.shrink_to(1 << 10);
+        true
     }
 }

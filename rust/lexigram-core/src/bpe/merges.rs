@@ -118,21 +118,27 @@ impl Merges {
         bytes: Vec<u32>,
         vocabulary: &Vocabulary,
     ) -> Option<Self> {
-        let joins = |left, right, token| {
-            let [left, right, token] = [left, right, token].map(|id| vocabulary.length(id));
-            left > 0 && right > 0 && left + right == token
+        let size = vocabulary.size();
+        // In half of the memory of a look-up in the vocabulary; the last is that of no token.
+        let lengths = (0..size as u32).map(|id| u16::try_from(vocabulary.length(id)).ok());
+        let lengths: Vec<u16> = lengths.chain([Some(0)]).collect::<Option<_>>()?;
+        let length = |id: u32| u32::from(lengths[(id as usize).min(size)]);
+        // Without branches: half of the slots are free, and which cannot be foreseen.
+        let joins = |left: u32, right: u32, token: u32| {
+            let (left, right) = (length(left), length(right));
+            (left > 0) & (right > 0) & (left + right == length(token))
         };
         let ids_are_ranks = merges.is_sorted_by(|a, b| a.token < b.token);
         let token = |rank: u32| match ids_are_ranks {
-            true => Some(rank),
-            false => merges.get(rank as usize).map(|merge| merge.token),
+            true => rank,
+            false => merges.get(rank as usize).map_or(NO_TOKEN, |merge| merge.token),
         };
-        let known = |left, right, rank| token(rank).is_some_and(|token| joins(left, right, token));
+        let known = |left, right, rank| joins(left, right, token(rank));
         let pairs = Pairs::Compact(Cuckoo::from_slots(slots, known)?);
-        let two = |rank: &u32| token(*rank).is_some_and(|token| vocabulary.length(token) == 2);
-        let sound = vocabulary.size() <= MAX_SIZE
+        let two = |rank: u32| length(token(rank)) == 2;
+        let sound = size <= MAX_SIZE
             && bytes.len() == 1 << 16
-            && bytes.iter().all(|rank| *rank == NO_RANK || two(rank))
+            && bytes.iter().all(|&rank| rank == NO_RANK || two(rank))
             && merges.iter().all(|merge| joins(merge.left, merge.right, merge.token));
         sound.then_some(Self { merges, pairs, bytes, ids_are_ranks })
     }

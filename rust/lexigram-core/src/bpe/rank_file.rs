@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::added::AddedToken;
 use super::alphabet;
-use super::compiled::Compiled;
+use super::compiled::{Compiled, Digest};
 use super::merges::{Merge, Merges};
 use super::tables::Tables;
 use super::tokenizer::{Parts, Tokenizer};
@@ -34,14 +34,19 @@ pub fn read_tiktoken_with(
     special: Vec<AddedToken>,
     compiled: Option<&Path>,
 ) -> Result<Tokenizer> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
-    let compiled = compiled.map(|folder| Compiled::new(folder, TIKTOKEN, &bytes, &special));
-    let tables = match compiled.as_ref().and_then(|compiled| compiled.read(&special)) {
+    let io = |e| Error::io("read", path, e);
+    let place = |folder, content| Compiled::new(folder, TIKTOKEN, content, &special);
+    let kept = match compiled {
+        Some(folder) => place(folder, Digest::of_file(path).map_err(io)?).read(&special),
+        None => None,
+    };
+    let tables = match kept {
         Some(tables) => Ok(tables),
         None => {
+            let bytes = std::fs::read(path).map_err(io)?;
             let tables = tables_of_ranks(&bytes, path, &special);
-            if let (Ok(tables), Some(compiled)) = (&tables, &compiled) {
-                compiled.write(tables);
+            if let (Ok(tables), Some(folder)) = (&tables, compiled) {
+                place(folder, Digest::of(&bytes)).write(tables);
             }
             tables
         }
@@ -201,7 +206,8 @@ fn from_base64(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let (whole, rest) = digits.as_chunks::<4>();
     let value = |digit: &u8| u32::from(VALUES[*digit as usize]);
     for four in whole {
-        let [a, b, c, d] = four.each_ref().map(value);
+        let [a, b, c, d] = four;
+        let (a, b, c, d) = (value(a), value(b), value(c), value(d));
         if (a | b | c | d) > 63 {
             return None;
         }

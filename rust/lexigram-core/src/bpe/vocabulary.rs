@@ -122,11 +122,13 @@ impl Vocabulary {
     ) -> Option<Self> {
         let size = starts.len().checked_sub(1).filter(|&size| size <= MAX_ID as usize)?;
         let whole = starts[0] == 0 && starts[size] as usize == bytes.len() && starts.is_sorted();
-        let entries = slots.as_slice();
         // At least half of the slots are free, so that every search ends.
-        let used = entries.iter().filter(|[_, id]| !id != NO_TOKEN).count();
+        let entries = slots.as_slice();
+        let ids = entries.iter().map(|[_, id]| !id);
+        let used: usize = ids.clone().map(|id| usize::from(id != NO_TOKEN)).sum();
         let roomy = entries.len().is_power_of_two() && used * 2 <= entries.len();
-        let known = entries.iter().all(|[_, id]| !id == NO_TOKEN || (!id as usize) < size);
+        let beyond = ids.map(|id| usize::from(id != NO_TOKEN && id as usize >= size));
+        let known = beyond.sum::<usize>() == 0;
         let rising = others.is_sorted_by(|a, b| a < b);
         if !(whole && roomy && known && rising) {
             return None;
