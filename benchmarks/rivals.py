@@ -55,7 +55,7 @@ class Lexigram(Rival):
     def __init__(self, vocabulary: Vocabulary) -> None:
         from lexigram import Tokenizer
 
-        self.tok = Tokenizer.from_tiktoken(vocabulary.ranks, vocabulary.name)
+        self.tok = Tokenizer.from_tiktoken(vocabulary.ranks, vocabulary.name, cache=True)
         self.lists = lambda texts: self.tok.encode_ordinary_batch(texts, num_threads=1)
         self.one = self.tok.encode_ordinary
         self.single = self.raw = self.tok.encode_to_numpy

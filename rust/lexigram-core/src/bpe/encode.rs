@@ -18,6 +18,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::linear::{Linear, Search};
+use super::memory::made;
 use super::merges::{Merges, NO_RANK};
 use super::short::{self, SHORT};
 use super::vocabulary::Vocabulary;
@@ -93,7 +94,7 @@ impl PieceEncoder {
             return self.encode_by_heap(piece, scratch, out);
         }
         let build = || Linear::new(&self.vocabulary, &self.byte_ids, &self.merges);
-        match self.linear.get_or_init(build) {
+        match made(&self.linear, build) {
             Some(linear) if linear.encode(piece, &self.merges, &mut scratch.search, out) => {}
             _ => self.encode_by_heap(piece, scratch, out),
         }

@@ -61,8 +61,11 @@ pub fn word_length(key: u128) -> Option<usize> {
 /// A hash of a key on any machine.
 #[inline(always)]
 pub fn hash(key: u128) -> u32 {
-    // A 64 by 64 bit product folded onto itself mixes all bits of the key into the low ones.
-    let product = u128::from(key as u64) * u128::from((key >> 64) as u64 ^ 0xd1b5_4a32_d192_ed03);
+    // A 64 by 64 bit product folded onto itself mixes all bits of the key into the low ones. The
+    // constants have bytes that UTF-8 does not: no factor is 0, which would hide the other.
+    let low = key as u64 ^ 0xff51_afd7_ed55_8ccd;
+    let high = (key >> 64) as u64 ^ 0xd1b5_4aff_d192_ed03;
+    let product = u128::from(low) * u128::from(high);
     (product >> 64) as u32 ^ product as u32
 }
 

@@ -100,15 +100,15 @@ fn parts(key: u64) -> (u32, u32) {
 }
 
 impl<U: Unit> Learner<U> {
-    /// `lengths` are those of the tokens there are, by id; ids stay below `size`.
+    /// `lengths` are those of the tokens there are, by id.
     pub fn new(
         words: Words<U>,
         lengths: Vec<usize>,
-        size: usize,
         min_frequency: u64,
         max_length: Option<usize>,
     ) -> Self {
-        let side = || Side { changes: vec![Change::default(); size], touched: Vec::new() };
+        let there = lengths.len();
+        let side = || Side { changes: vec![Change::default(); there], touched: Vec::new() };
         Self {
             words,
             pairs: HashMap::default(),
@@ -210,6 +210,8 @@ impl<U: Unit> Learner<U> {
         };
         let (left, right) = parts(best);
         self.lengths.push(self.lengths[left as usize] + self.lengths[right as usize]);
+        self.left.changes.push(Change::default());
+        self.right.changes.push(Change::default());
         let words = self.pairs.remove(&best).map_or(vec![], |pair| pair.words);
         for (i, &word) in words.iter().enumerate() {
             if let Some(&ahead) = words.get(i + AHEAD) {

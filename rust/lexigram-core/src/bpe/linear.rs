@@ -59,11 +59,11 @@ struct Token {
 const OUT_OF_REACH: Token =
     Token { left: NO_TOKEN, right: NO_TOKEN, order: 0, length: 0, prefix: NO_TOKEN };
 
-/// The compatibility of pairs asked for lately, and the places that are dead.
+/// The places that are dead, and what fitted lately after a token where another could begin.
 #[derive(Debug, Default)]
 pub struct Search {
     dead: Vec<u64>,
-    known: Vec<(u64, bool)>,
+    known: Vec<(u64, u32)>,
 }
 
 const KNOWN: usize = 1 << 12;
@@ -125,17 +125,18 @@ impl Linear {
         }
     }
 
-    fn compatible_or_known(
-        &self,
-        merges: &Merges,
-        known: &mut [(u64, bool)],
-        left: u32,
-        right: u32,
-    ) -> bool {
-        let pair = u64::from(left) << 32 | u64::from(right);
+    /// The longest token that begins `token`, itself included, and is compatible with `before`;
+    /// `NO_TOKEN` for none.
+    #[inline]
+    fn fitting(&self, merges: &Merges, known: &mut [(u64, u32)], before: u32, token: u32) -> u32 {
+        let pair = u64::from(before) << 32 | u64::from(token);
         let slot = (pair.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52) as usize % KNOWN;
         if known[slot].0 != pair {
-            known[slot] = (pair, self.compatible(merges, left, right, u32::MAX));
+            let mut fitting = token;
+            while fitting != NO_TOKEN && !self.compatible(merges, before, fitting, u32::MAX) {
+                fitting = self.tokens[fitting as usize].prefix;
+            }
+            known[slot] = (pair, fitting);
         }
         known[slot].1
     }
@@ -153,31 +154,36 @@ impl Linear {
         dead.clear();
         dead.resize(piece.len() / 64 + 1, 0);
         // No pair of tokens is this one.
-        known.resize(KNOWN, (u64::MAX, false));
+        known.resize(KNOWN, (u64::MAX, NO_TOKEN));
         let base = out.len();
         let (mut at, mut token) = (0, self.trie.longest(piece));
         while at < piece.len() {
-            let end = at + self.tokens[token as usize].length as usize;
-            let open = dead[end / 64] >> (end % 64) & 1 == 0;
-            let fits = open
-                && (out.len() == base
-                    || self.compatible_or_known(merges, known, out[out.len() - 1], token));
-            if fits {
-                out.push(token);
-                at = end;
-                if at < piece.len() {
-                    token = self.trie.longest(&piece[at..]);
+            // The longest one from `token` down that fits, and comes to a place that is not dead.
+            while token != NO_TOKEN {
+                if out.len() > base {
+                    token = self.fitting(merges, known, out[out.len() - 1], token);
                 }
-            } else if self.tokens[token as usize].prefix != NO_TOKEN {
-                token = self.tokens[token as usize].prefix;
-            } else {
+                let Some(of) = self.tokens.get(token as usize) else { break };
+                let end = at + of.length as usize;
+                if dead[end / 64] >> (end % 64) & 1 == 0 {
+                    break;
+                }
+                token = of.prefix;
+            }
+            if token == NO_TOKEN {
                 dead[at / 64] |= 1 << (at % 64);
                 if out.len() == base {
                     return false;
                 }
                 let Some(last) = out.pop() else { return false };
                 at -= self.tokens[last as usize].length as usize;
-                token = last;
+                token = self.tokens[last as usize].prefix;
+                continue;
+            }
+            out.push(token);
+            at += self.tokens[token as usize].length as usize;
+            if at < piece.len() {
+                token = self.trie.longest(&piece[at..]);
             }
         }
         dead.shrink_to(1 << 10);

@@ -1,9 +1,10 @@
-//! Zeroed memory for tables, in huge pages where the system has them.
+//! Memory of tables and of output: zeroed, in huge pages where the system has them, made once.
 //!
 //! A probe of a table of megabytes misses the translation cache of 4 KiB pages nearly always. The
 //! advice is given before the memory is first touched; a system that does not know it ignores it.
 
 use std::marker::PhantomData;
+use std::sync::OnceLock;
 
 use bytemuck::Pod;
 use memmap2::MmapMut;
@@ -76,6 +77,16 @@ impl<T: Pod + PartialEq> PartialEq for Zeroed<T> {
 }
 
 impl<T: Pod + Eq> Eq for Zeroed<T> {}
+
+/// The value of a cell, made first if it is not there. Threads that come at the same time may each
+/// make it, and one is kept: nothing waits while it is made, so a process that is forked meanwhile
+/// has no lock that only a thread of its parent could open.
+pub fn made<T>(cell: &OnceLock<T>, make: impl FnOnce() -> T) -> &T {
+    cell.get().unwrap_or_else(|| {
+        let made = make();
+        cell.get_or_init(|| made)
+    })
+}
 
 /// An empty vector with room for `capacity` ids. Output of megabytes is written once, from front to
 /// back: on small pages, a good part of the time would go into their first touch.

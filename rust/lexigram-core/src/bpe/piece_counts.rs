@@ -194,4 +194,13 @@ mod tests {
             prop_assert!(table.memory() <= 64 * table.len() + table.long.len() + 4096);
         }
     }
+
+    /// The first factor of the hash of such a piece would be 0 if the key were taken as it is.
+    #[test]
+    fn pieces_that_begin_with_zeros_do_not_share_a_place() {
+        let piece = |i: u32| [&[0; 8][..], &i.to_le_bytes()[..3]].concat();
+        let hashes: std::collections::HashSet<u32> =
+            (0..10_000).map(|i| hash(key(&piece(i), 0, 11)) & 0xffff).collect();
+        assert!(hashes.len() > 8000, "{}", hashes.len());
+    }
 }

@@ -362,6 +362,22 @@ fn going_on_keeps_ids_and_adds_special_tokens() {
     assert!(error.contains("vocab_size = 260") && error.contains("261"), "{error}");
 }
 
+#[test]
+fn what_cannot_go_on_is_refused() {
+    let base = Arc::new(rank_base());
+    let on = |special_tokens: &[&str], vocab_size| TrainOptions {
+        special_tokens: special_tokens.iter().map(|&text| text.into()).collect(),
+        base: Some(Arc::clone(&base)),
+        ..options(vocab_size, None)
+    };
+    let error = Trainer::new(on(&["low"], 300)).err().unwrap().to_string();
+    assert!(error.contains("ordinary token of the base"), "{error}");
+    let trainer = Trainer::new(on(&[], 300)).unwrap();
+    let pieces = PieceCounts::from_iter([(b"xnewxnewx", 5)]);
+    let error = trainer.finish(pieces, &Silent).err().unwrap().to_string();
+    assert!(error.contains("\"new\"") && error.contains("258"), "{error}");
+}
+
 /// The bytes as ids, "lo", "low", an unreachable "new", and a special token.
 fn rank_base() -> Tokenizer {
     let mut tokens: Vec<_> = (0..=255u8).map(|byte| (byte.into(), vec![byte])).collect();

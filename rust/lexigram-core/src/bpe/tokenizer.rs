@@ -13,7 +13,7 @@ use super::cache::WordCache;
 use super::decode::{TokenBytes, token_at};
 use super::encode::{PieceEncoder, Scratch};
 use super::json::FileFields;
-use super::memory::output;
+use super::memory::{made, output};
 use super::merges::{Merge, Merges};
 use super::normalize::Normalization;
 use super::post_process::PostProcessor;
@@ -520,7 +520,7 @@ impl Tokenizer {
             let tokens = ids.iter().enumerate().map(|(at, &id)| self.token_at(id, at));
             return Ok(tokens.collect::<Result<Vec<_>>>()?.concat());
         }
-        self.token_bytes.get_or_init(|| TokenBytes::new(vocabulary)).decode(ids, vocabulary)
+        made(&self.token_bytes, || TokenBytes::new(vocabulary)).decode(ids, vocabulary)
     }
 
     /// The bytes of one token; `position` is named in the error.

@@ -104,11 +104,16 @@ impl Trainer {
         }
         let mut added = base.map_or(vec![], |base| base.added().to_vec());
         let first = base.map_or(0, |base| base.vocabulary().size() as u32);
+        let is_token = |text: &str| {
+            let bytes = alphabet::to_bytes(text);
+            base.zip(bytes).is_some_and(|(base, bytes)| base.vocabulary().id(&bytes).is_some())
+        };
         for (id, text) in (first..).zip(&options.special_tokens) {
             let is_byte = alphabet::to_bytes(text).is_some_and(|bytes| bytes.len() == 1);
             let limit = match text {
                 _ if text.is_empty() => "a special token must not be empty",
                 _ if added.iter().any(|other| other.text == *text) => "it is given twice",
+                _ if is_token(text) => "it is an ordinary token of the base; choose another text",
                 _ if is_byte => "it stands for a byte; choose a text such as \"<|...|>\"",
                 _ => {
                     added.push(AddedToken::special(text.clone(), id));
@@ -178,13 +183,8 @@ impl Trainer {
         }
         let words = self.words::<U>(pieces, &byte_ids)?;
         let lengths = bytes.iter().map(|token| token.len()).collect();
-        let mut learner = Learner::new(
-            words,
-            lengths,
-            self.options.vocab_size.max(first as usize),
-            self.options.min_frequency,
-            self.options.max_token_length,
-        );
+        let mut learner =
+            Learner::new(words, lengths, self.options.min_frequency, self.options.max_token_length);
         let wanted = self.options.vocab_size - first as usize;
         let merges = parts.merges.get_or_insert_default();
         for made in 0..wanted {
@@ -200,6 +200,16 @@ impl Trainer {
                     format!("{special:?}"),
                     "it arises as an ordinary token too; choose a text such as \"<|...|>\"",
                 ));
+            }
+            if let Some(base) = self.options.base.as_deref()
+                && let Some(id) = base.vocabulary().id(&joined)
+            {
+                let value = format!("{:?}", String::from_utf8_lossy(&joined));
+                let limit = format!(
+                    "training would make this token, which the base already has as {id} without a \
+                     merge that makes it; go on from a tokenizer all of whose tokens are made"
+                );
+                return Err(Error::argument("base", value, limit));
             }
             bytes.push(joined.clone().into_boxed_slice());
             parts.tokens.push((token, joined));

@@ -95,6 +95,8 @@ impl Trie {
             depth += 1;
         }
         trie.first.push(trie.bytes.len() as u32);
+        // So that any range of children can be read as a block.
+        trie.bytes.resize(trie.bytes.len() + BLOCK, 0);
         trie
     }
 
@@ -115,14 +117,8 @@ impl Trie {
                 found = self.tokens[node as usize];
             }
             let (start, end) = (self.first[node as usize], self.first[node as usize + 1]);
-            let children = &self.bytes[start as usize..end as usize];
-            let child = match children.len() {
-                0 => return found,
-                1..8 => children.iter().position(|&b| b == byte),
-                _ => children.binary_search(&byte).ok(),
-            };
-            match child {
-                Some(i) => node = start + i as u32,
+            match child(&self.bytes, start as usize, end as usize, byte) {
+                Some(child) => node = child as u32,
                 None => return found,
             }
         }
@@ -131,6 +127,47 @@ impl Trie {
             token => token,
         }
     }
+}
+
+/// Children that are compared at once.
+const BLOCK: usize = 16;
+
+/// The place of `byte` among the ordered `bytes[start..end]`, after which a block follows.
+#[inline(always)]
+fn child(bytes: &[u8], start: usize, end: usize, byte: u8) -> Option<usize> {
+    if end - start > 2 * BLOCK {
+        return bytes[start..end].binary_search(&byte).ok().map(|i| start + i);
+    }
+    let mut at = start;
+    while at < end {
+        let block: &[u8; BLOCK] = bytes[at..].first_chunk()?;
+        let found = equal(block, byte).trailing_zeros() as usize;
+        if found < BLOCK {
+            return (at + found < end).then_some(at + found);
+        }
+        at += BLOCK;
+    }
+    None
+}
+
+/// A bit for each byte of a block that is `byte`.
+#[inline(always)]
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+fn equal(block: &[u8; BLOCK], byte: u8) -> u32 {
+    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_set1_epi8};
+    // SAFETY: SSE2 is part of every x86-64, and the block is as long as a vector.
+    unsafe {
+        let block = _mm_loadu_si128(block.as_ptr().cast());
+        _mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(byte as i8))) as u32
+    }
+}
+
+/// A bit for each byte of a block that is `byte`.
+#[inline(always)]
+#[cfg(not(target_arch = "x86_64"))]
+fn equal(block: &[u8; BLOCK], byte: u8) -> u32 {
+    block.iter().zip(0..).fold(0, |bits, (&other, i)| bits | u32::from(other == byte) << i)
 }
 
 /// Strings in order, each once. They are compared by their first eight bytes, which nearly always

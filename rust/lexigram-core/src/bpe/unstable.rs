@@ -17,6 +17,7 @@
 use std::collections::BTreeSet;
 
 use super::encode::Scratch;
+use super::memory::made;
 use super::naive;
 use super::tokenizer::{Allowed, Text, Tokenizer};
 use super::vocabulary::NO_TOKEN;
@@ -108,7 +109,7 @@ impl Tokenizer {
     /// The ordinary tokens that begin with `start`.
     fn tokens_from<'a>(&'a self, start: &'a [u8]) -> impl Iterator<Item = u32> + 'a {
         let vocabulary = self.vocabulary();
-        let sorted = self.sorted.get_or_init(|| {
+        let sorted = made(&self.sorted, || {
             let ordinary =
                 vocabulary.iter().filter(|&(id, token)| vocabulary.id(token) == Some(id));
             let mut ids: Vec<u32> = ordinary.map(|(id, _)| id).collect();

@@ -46,12 +46,10 @@ pub fn prepare(
     keys: &mut [u128],
     places: &mut [u32],
 ) {
-    assert!(ends.last().is_none_or(|&end| end <= text.len()), "pieces lie within the text");
     let mask = buckets.len() as u32 - 1;
     let mut from = start;
     for ((&end, key), place) in ends.iter().zip(keys).zip(places) {
-        // Ends go up, or the subtraction panics or gives what is no word, and the slicing panics;
-        // and the last is within the text: so all are.
+        assert!(from <= end && end <= text.len(), "pieces follow each other within the text");
         let length = end - from;
         let vector = if length > MAX_WORD {
             let key = long_key(&text[from..end]);
