@@ -221,7 +221,7 @@ class Tokenizer(_core.Tokenizer):
 
         With `cache`, what takes time to compute from the file is kept in the folder `compiled` of
         the cache (`LEXIGRAM_CACHE`, by default `~/.cache/lexigram`) and found there the next time,
-        which makes loading ten times as fast: 13 MB for 200,000 tokens. A file there that is
+        which makes loading eight times as fast: 13 MB for 200,000 tokens. A file there that is
         damaged or of another version is not used, and a folder that cannot be written is left
         alone. Vocabularies loaded by name do so always.
         """
