@@ -151,6 +151,39 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     assert done.returncode == 0
 
 
+def test_a_fork_while_a_table_is_built() -> None:
+    # The first long piece builds tables of the whole vocabulary. A child that is forked meanwhile
+    # has nobody who would finish them, and must not wait for that.
+    script = """
+import os, random, signal, sys, threading, time
+from lexigram import Tokenizer
+draw = random.Random(1)
+words = ["".join(draw.choices("abcdefghijklmnop", k=draw.randint(3, 12))) for _ in range(40000)]
+content = Tokenizer.train([" ".join(words)], 40000).to_json()
+long = "".join(words[:12000])
+for delay in (0.0, 0.002, 0.004, 0.008):
+    tokenizer = Tokenizer.from_json(content)
+    thread = threading.Thread(target=tokenizer.encode_ordinary, args=(long,))
+    thread.start()
+    time.sleep(delay)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        tokenizer.encode_ordinary(long)
+        os._exit(0)
+    thread.join()
+    if os.waitpid(child, 0)[1] != 0:
+        sys.exit(f"the child forked after {delay} s did not finish")
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        timeout=200,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
 @pytest.mark.torch
 def test_workers_of_a_data_loader(tokenizer: Tokenizer) -> None:
     from torch.utils.data import DataLoader, Dataset

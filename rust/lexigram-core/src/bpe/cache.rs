@@ -10,7 +10,7 @@
 //! bucket of its group moves to its own. So the frequent ones are found with one cache line.
 //!
 //! Bound: the table begins small and grows as it fills, up to [`MAX_BUCKETS`] buckets; the ring
-//! takes 4 MiB. Together at most 12 MiB.
+//! takes 4 MiB. Together at most 12 MiB, and 16 MiB while the table grows for the last time.
 
 use std::mem::MaybeUninit;
 

@@ -6,8 +6,8 @@
 //! * a short piece keeps the rank of each pair and scans them for the lowest, see [`super::short`];
 //! * a longer one is searched in linear time, see [`super::linear`], once so many of them have come
 //!   that its tables are worth building;
-//! * before, and where it does not apply because merges are not ordered, pairs are kept in a heap by (rank,
-//!   position). Each merge ends two pairs and begins at most two, so the heap sees at most 3n
+//! * before, and where it does not apply because merges are not ordered, pairs are kept in a heap
+//!   by (rank, position). Each merge ends two pairs and begins at most two, so the heap sees at most 3n
 //!   entries: O(n log n), without recursion. Invariant: every adjacent pair that is a merge has an
 //!   entry with its rank and the position of its left token; an entry is stale when that token is
 //!   gone or its pair has another rank, and is dropped when popped.

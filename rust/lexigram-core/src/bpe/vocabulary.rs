@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// The id that no token has.
 pub const NO_TOKEN: u32 = u32::MAX;
 
-/// The largest id allowed: ids index arrays, and two bits stay free for the word cache.
+/// The largest id allowed: ids index arrays, and four bits stay free for the word cache.
 pub const MAX_ID: u32 = (1 << 28) - 1;
 
 /// The largest vocabulary whose ids may leave gaps, as a multiple of the number of tokens.

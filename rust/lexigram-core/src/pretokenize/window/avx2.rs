@@ -86,10 +86,12 @@ fn classify(window: &[u8; WINDOW]) -> Masks {
 
 #[inline(always)]
 fn splat(byte: u8) -> __m256i {
+    // SAFETY: only functions compiled for AVX2 call this.
     unsafe { _mm256_set1_epi8(byte as i8) }
 }
 
 #[inline(always)]
 fn bits(v: __m256i) -> u64 {
+    // SAFETY: as in `splat`.
     u64::from(unsafe { _mm256_movemask_epi8(v) } as u32)
 }
