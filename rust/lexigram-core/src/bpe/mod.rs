@@ -30,12 +30,14 @@ pub mod stream;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod text;
 mod tokenizer;
 pub mod train;
 mod trie;
 mod unstable;
 mod vocabulary;
 mod words;
+mod workspace;
 
 pub use added::AddedToken;
 pub use merges::Merge;
@@ -43,5 +45,6 @@ pub use normalize::Normalization;
 pub use offsets::character_spans;
 pub use piece_counts::PieceCounts;
 pub use post_process::PostProcessor;
-pub use tokenizer::{Allowed, Parts, Text, Tokenizer};
+pub use text::{Allowed, Text};
+pub use tokenizer::{Parts, Tokenizer};
 pub use vocabulary::{MAX_ID, Vocabulary};
