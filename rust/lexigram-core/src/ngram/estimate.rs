@@ -22,7 +22,9 @@ use std::borrow::Cow;
 use rayon::prelude::*;
 
 use super::count::Counts;
-use super::kneser_ney::{Discounts, adjusted_counts, counts_of_counts, suffix_links};
+use super::kneser_ney::{
+    Discounts, adjusted_counts, count_raw_suffix, counts_of_counts, suffix_links,
+};
 use super::model::{Description, Level, Model};
 use super::work::{Meter, pieces, split_mut};
 use super::{Options, STUPID_BACKOFF_FACTOR, Smoothing};
@@ -52,7 +54,10 @@ pub(super) fn estimate(counts: Counts, options: &Options, meter: &mut Meter<'_>)
         } else {
             Cow::Borrowed(raw.as_slice())
         };
-        let n = counts_of_counts(&counts);
+        let mut n = counts_of_counts(&counts);
+        if adjusts {
+            count_raw_suffix(&mut n, &counted, &counts, order, &options.raw_suffixes);
+        }
         let discounts = if adjusts { Discounts::new(n) } else { Discounts::NONE };
         all_counts_of_counts.push(n);
         let root = [0, options.vocab_size as u32];
@@ -161,7 +166,7 @@ impl Estimator<'_> {
         let extra = match self.smoothing {
             Smoothing::WittenBell => counts.iter().filter(|&&count| count > 0).count() as f64,
             Smoothing::Additive { pseudocount } => pseudocount * self.vocab_size,
-            Smoothing::ModifiedKneserNey | Smoothing::StupidBackoff => 0.0,
+            _ => 0.0,
         };
         let denominator = total as f64 + extra;
         let discounted = self.discounts.values.iter().zip(tally).map(|(d, n)| d * n as f64);

@@ -6,8 +6,10 @@
 //! inside, so that a query cannot leave the file whatever its author wrote.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use super::model::{Description, Level, LevelView, Model, Storage};
+use super::words::Words;
 use super::{MAX_ORDER, Options, Smoothing};
 use crate::format::{FileWriter, MappedFile};
 use crate::{Error, Result};
@@ -26,7 +28,9 @@ impl Model {
     pub fn save(&self, path: &Path) -> Result<()> {
         let levels = self.levels()?;
         let levels = &levels[..self.order()];
-        let mut file = FileWriter::create(path, KIND, VERSION, 6)?;
+        let words = self.words()?;
+        let sections = 6 + usize::from(words.is_some());
+        let mut file = FileWriter::create(path, KIND, VERSION, sections)?;
         file.section("header")?;
         file.write_slice(&self.description.to_header())?;
         file.section("words")?;
@@ -39,6 +43,10 @@ impl Model {
         levels.iter().try_for_each(|level| file.write_slice(level.backoffs))?;
         file.section("tokenizer")?;
         file.write(self.tokenizer().unwrap_or_default().as_bytes())?;
+        if let Some(words) = words {
+            file.section("vocabulary")?;
+            file.write(&words.to_lines())?;
+        }
         file.finish()
     }
 
@@ -53,7 +61,22 @@ impl Model {
         let tokenizer = std::str::from_utf8(file.section("tokenizer")?)
             .map_err(|_| corrupt("its tokenizer is not UTF-8".into()))?;
         let tokenizer = (!tokenizer.is_empty()).then(|| tokenizer.to_owned());
-        Ok(Self { description, storage: Storage::File(file), tokenizer })
+        Ok(Self { description, storage: Storage::File(file), tokenizer, words: OnceLock::new() })
+    }
+
+    /// The words of a word model, read when they are first asked for.
+    pub fn words(&self) -> Result<Option<&Words>> {
+        if let Some(words) = self.words.get() {
+            return Ok(Some(words));
+        }
+        let Storage::File(file) = &self.storage else { return Ok(None) };
+        let Ok(lines) = file.section("vocabulary") else { return Ok(None) };
+        let words = Words::from_lines(lines).map_err(|what| file.corrupt(what))?;
+        let separator = Some(super::words::SENTENCE_END);
+        if words.len() != self.vocab_size() || self.document_separator() != separator {
+            return Err(file.corrupt("its vocabulary is not that of its header"));
+        }
+        Ok(Some(self.words.get_or_init(|| words)))
     }
 
     /// The levels of the trie, wherever they lie.
@@ -137,6 +160,8 @@ impl Description {
             Smoothing::WittenBell => (1, 0.0),
             Smoothing::Additive { pseudocount } => (2, pseudocount),
             Smoothing::StupidBackoff => (3, 0.0),
+            Smoothing::NormalizedStupidBackoff => (4, 0.0),
+            Smoothing::Arpa => (5, 0.0),
         };
         let mut header = vec![
             self.order as u64,
@@ -163,6 +188,8 @@ impl Description {
             (1, 0.0) => Smoothing::WittenBell,
             (2, pseudocount) => Smoothing::Additive { pseudocount },
             (3, 0.0) => Smoothing::StupidBackoff,
+            (4, 0.0) => Smoothing::NormalizedStupidBackoff,
+            (5, 0.0) => Smoothing::Arpa,
             _ => return Err(format!("its header names smoothing {code}, which is unknown")),
         };
         let small = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);

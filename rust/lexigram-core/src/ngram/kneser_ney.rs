@@ -69,6 +69,26 @@ pub(super) fn counts_of_counts(counts: &[u32]) -> CountsOfCounts {
     n
 }
 
+/// Counts the suffix of length `order` of the n-gram `raw` by its raw count in place of the
+/// adjusted one: see [`Options::raw_suffixes`](super::Options::raw_suffixes).
+pub(super) fn count_raw_suffix(
+    n: &mut CountsOfCounts,
+    levels: &[CountLevel],
+    adjusted: &[u32],
+    order: usize,
+    raw: &[u32],
+) {
+    let suffix = raw.len().checked_sub(order).map(|from| &raw[from..]);
+    let Some(node) = suffix.and_then(|suffix| find(levels, suffix, order)) else { return };
+    let mut step = |count: u32, by: i64| {
+        if let Some(n) = n.get_mut((count as usize).wrapping_sub(1)) {
+            *n = n.wrapping_add_signed(by);
+        }
+    };
+    step(adjusted[node], -1);
+    step(levels[order - 1].counts[node], 1);
+}
+
 /// For each n-gram of `order` ≥ 2, the index of its suffix (itself without its first id) in the
 /// level below; `links` are those of order − 1, empty for order 2.
 pub(super) fn suffix_links(

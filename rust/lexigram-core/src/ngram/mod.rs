@@ -33,19 +33,30 @@
 //! assert!(logprobs[1] > logprobs[2]);
 //! ```
 
+mod arpa;
+mod corpus;
 pub mod count;
 mod estimate;
 mod file;
 mod kneser_ney;
+mod lines;
 mod model;
 #[cfg(test)]
 mod naive;
+mod normalize;
+mod perplexity;
+mod prune;
+mod suffix;
 #[cfg(test)]
 mod tests;
+mod words;
 mod work;
 
+pub use corpus::TextOptions;
 pub use kneser_ney::{CountsOfCounts, Discounts};
 pub use model::{LogProb, Model};
+pub use perplexity::TextScore;
+pub use words::Words;
 
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -77,6 +88,10 @@ pub enum Smoothing {
     },
     /// `S(w|h) = c(hw) / C(h)` if hw was seen, else `0.4 S(w|h′)`: scores that do not sum to one.
     StupidBackoff,
+    /// Those scores over their sum, which has a closed form: see [`Model::normalized`].
+    NormalizedStupidBackoff,
+    /// Whatever made the ARPA file that the model was read from.
+    Arpa,
 }
 
 impl Smoothing {
@@ -87,6 +102,8 @@ impl Smoothing {
             Self::WittenBell => "witten_bell",
             Self::Additive { .. } => "additive",
             Self::StupidBackoff => "stupid_backoff",
+            Self::NormalizedStupidBackoff => "normalized_stupid_backoff",
+            Self::Arpa => "arpa",
         }
     }
 
@@ -97,10 +114,12 @@ impl Smoothing {
             "witten_bell" => Ok(Self::WittenBell),
             "additive" => Ok(Self::Additive { pseudocount }),
             "stupid_backoff" => Ok(Self::StupidBackoff),
+            "normalized_stupid_backoff" => Ok(Self::NormalizedStupidBackoff),
             _ => Err(Error::argument(
                 "smoothing",
                 format!("{name:?}"),
-                "use \"modified_kneser_ney\", \"witten_bell\", \"additive\" or \"stupid_backoff\"",
+                "use \"modified_kneser_ney\", \"witten_bell\", \"additive\", \"stupid_backoff\" or \
+                 \"normalized_stupid_backoff\"",
             )),
         }
     }
@@ -122,6 +141,10 @@ pub struct Options {
     pub prune: Vec<u32>,
     /// Worker threads; `None`: as many as there are cores. The model does not depend on it.
     pub num_threads: Option<usize>,
+    /// An n-gram whose suffixes enter the counts of counts of their orders with the raw count
+    /// where the adjusted one belongs. Empty for the textbook form. lmplz does this with the last
+    /// n-gram of its order of work, which matters in small texts only.
+    pub raw_suffixes: Vec<u32>,
 }
 
 impl Options {
@@ -134,6 +157,7 @@ impl Options {
             smoothing: Smoothing::ModifiedKneserNey,
             prune: Vec::new(),
             num_threads: None,
+            raw_suffixes: Vec::new(),
         }
     }
 
@@ -190,6 +214,10 @@ impl Model {
         progress: &dyn Progress,
     ) -> Result<Self> {
         options.check()?;
+        if options.smoothing == Smoothing::NormalizedStupidBackoff {
+            let raw = Options { smoothing: Smoothing::StupidBackoff, ..options.clone() };
+            return Self::train(tokens, &raw, progress)?.normalized();
+        }
         let threads = Threads::new(options.num_threads)?;
         let total = tokens.len() as u64 * (3 * options.order as u64 - 1);
         let mut meter = Meter::new(progress, &threads, total);

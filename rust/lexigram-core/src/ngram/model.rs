@@ -6,10 +6,13 @@
 //! seen or unseen. For the whole vocabulary, level 1 is copied and each longer context writes
 //! over it, shortest first, with the sum of the weights that are still to be paid.
 
+use std::sync::OnceLock;
+
 use rayon::prelude::*;
 
 use super::estimate::missing_weight;
 use super::kneser_ney::{CountsOfCounts, Discounts};
+use super::words::Words;
 use super::{MAX_ORDER, Smoothing};
 use crate::format::MappedFile;
 use crate::{Error, Result};
@@ -115,11 +118,18 @@ pub struct Model {
     pub(super) description: Description,
     pub(super) storage: Storage,
     pub(super) tokenizer: Option<String>,
+    /// The words of a word model; see [`Model::words`].
+    pub(super) words: OnceLock<Words>,
 }
 
 impl Model {
     pub(super) fn new(description: Description, levels: Vec<Level>) -> Self {
-        Self { description, storage: Storage::Memory(levels), tokenizer: None }
+        Self {
+            description,
+            storage: Storage::Memory(levels),
+            tokenizer: None,
+            words: OnceLock::new(),
+        }
     }
 
     /// N, the length of the longest n-grams.
@@ -175,6 +185,21 @@ impl Model {
     /// Attaches the text of a tokenizer.json; [`Model::save`] keeps it.
     pub fn set_tokenizer(&mut self, json: Option<String>) {
         self.tokenizer = json;
+    }
+
+    /// Other levels for the same ids, with the same tokenizer and words.
+    pub(super) fn with_levels(&self, description: Description, levels: Vec<Level>) -> Result<Self> {
+        let mut model = Self::new(description, levels);
+        model.tokenizer.clone_from(&self.tokenizer);
+        if let Some(words) = self.words()? {
+            model.set_words(words.clone());
+        }
+        Ok(model)
+    }
+
+    /// Attaches the words that the ids stand for; [`Model::save`] keeps them.
+    pub(super) fn set_words(&mut self, words: Words) {
+        self.words = OnceLock::from(words);
     }
 
     /// ln p of each id given those before it, into `out` of the same length; the first is given
