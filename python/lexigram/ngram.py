@@ -95,6 +95,7 @@ class NgramModel:
         vocab_size: int | None = None,
         document_separator: int | None = None,
         prune: Sequence[int] = (),
+        prune_entropy: float | None = None,
         pseudocount: float = 1.0,
         memory_limit: int | None = None,
         num_threads: int | None = None,
@@ -107,12 +108,13 @@ class NgramModel:
         `vocab_size` and `document_separator`. `document_separator`: the id that ends every
         document; n-grams never cross it, and it stands for both ends of a document. `prune`: the
         n-grams of order k with a raw count of at most `prune[k - 1]` are dropped, the last entry
-        holding for longer ones; the first is 0 and none is below the one before. `pseudocount`:
-        k of "additive". `tokenizer`: the `Tokenizer` that the ids belong to, or the text of its
-        tokenizer.json; the saved model carries it. The result does not depend on `num_threads`.
-        `progress(done, total)` counts tokens times passes.
+        holding for longer ones; the first is 0 and none is below the one before. `prune_entropy`:
+        see `prune`. `pseudocount`: k of "additive". `tokenizer`: the `Tokenizer` that the ids
+        belong to, or the text of its tokenizer.json; the saved model carries it. The result does
+        not depend on `num_threads`. `progress(done, total)` counts tokens times passes.
 
-        "stupid_backoff" gives scores that do not sum to one, so no perplexity.
+        "stupid_backoff" gives scores that do not sum to one, so no perplexity;
+        "normalized_stupid_backoff" divides them by their sums.
 
         Raises `TokenIdError` for an id outside the vocabulary, `InvalidInputError` for an
         argument outside its limits or an empty stream.
@@ -144,7 +146,8 @@ class NgramModel:
             progress=progress,
             tokenizer=_tokenizer_json(tokenizer),
         )
-        return cls(core)
+        model = cls(core)
+        return model if prune_entropy is None else model.prune(prune_entropy)
 
     @classmethod
     def train_words(

@@ -19,6 +19,7 @@
 //! was read.
 
 mod read;
+mod section;
 #[cfg(test)]
 mod tests;
 mod trie;

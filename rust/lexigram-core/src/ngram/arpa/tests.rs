@@ -172,7 +172,7 @@ fn what_other_tools_leave_out_is_noted() {
 #[test]
 fn each_fault_is_named_with_its_line() {
     let cases = [
-        ("\\data\\", "\\date\\", 17, "no \\data\\"),
+        ("\\data\\", "\\date\\", 16, "no \\data\\"),
         ("ngram 1=4", "ngram 1=x", 2, "no \"ngram"),
         ("ngram 1=4", "ngram 1=-4", 2, "no \"ngram"),
         ("ngram 1=4", "ngram 2=4", 2, "order 1 is due"),
@@ -187,6 +187,8 @@ fn each_fault_is_named_with_its_line() {
         ("-1 a -0.25", "nan a -0.25", 9, "no finite number"),
         ("-1 a -0.25", "-inf a -0.25", 9, "no finite number"),
         ("-1 a -0.25", "-1 a nan", 9, "no finite number"),
+        ("-1 a -0.25", "-1 a 3e38", 9, "beyond"),
+        ("-1 a -0.25", "-1e39 a", 9, "no finite number"),
         ("-1 a -0.25", "-1 a x", 9, "no finite number"),
         ("-1 a -0.25", "1 a -0.25", 9, "above 0"),
         ("-1 a -0.25", "-1 a -0.25 1", 9, "after the n-gram"),
@@ -265,10 +267,10 @@ fn a_word_model_keeps_its_words_in_a_file() {
         write(&model, None).unwrap().lines().map(str::to_owned).collect();
     for line in [
         "-1\t<unk>\t0",
-        "0\t<s>\t-0.30103",
+        "0\t<s>\t-0.17609125",
         "-0.6146491\ta\t-0.07918125",
         "ngram 2=7",
-        "-0.69383043\ta b",
+        "-0.6938304\ta b",
     ] {
         assert!(listed.contains(line), "{line} {listed:?}");
     }
@@ -280,7 +282,7 @@ fn a_word_model_keeps_its_words_in_a_file() {
     assert_eq!(loaded.score_words(sentence).unwrap(), model.score_words(sentence).unwrap());
     let pruned = loaded.prune(0.5).unwrap();
     assert_eq!(pruned.words().unwrap().unwrap().len(), 5);
-    let score = model.score_text(&[text.clone()], &Silent).unwrap();
+    let score = model.score_text(std::slice::from_ref(&text), &Silent).unwrap();
     assert_eq!((score.num_tokens, score.num_unknown, score.num_sentences), (12, 0, 3));
     let by_line: f64 = ["a b a c", "a b", "b a b"]
         .iter()
