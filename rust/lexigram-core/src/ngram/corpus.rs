@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::lines::{cut, read_batches};
+use super::batches::{cut, read_batches};
 use super::words::{SENTENCE_END, UNKNOWN, Words, split};
 use super::work::Threads;
 use super::{MAX_VOCAB_SIZE, Model, Options, Smoothing};

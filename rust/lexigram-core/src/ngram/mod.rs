@@ -34,12 +34,13 @@
 //! ```
 
 mod arpa;
+mod batches;
 mod corpus;
 pub mod count;
 mod estimate;
 mod file;
 mod kneser_ney;
-mod lines;
+
 mod model;
 #[cfg(test)]
 mod naive;

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::super::lines::{cut, read_batches};
+use super::super::batches::{cut, read_batches};
 use super::super::model::{Description, Model};
 use super::super::words::{SENTENCE_END, UNKNOWN, Words};
 use super::super::{MAX_ORDER, MAX_VOCAB_SIZE, Smoothing};
