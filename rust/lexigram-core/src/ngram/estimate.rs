@@ -30,7 +30,7 @@ use crate::Result;
 
 /// Turns counts into a model.
 pub(super) fn estimate(counts: Counts, options: &Options, meter: &mut Meter<'_>) -> Result<Model> {
-    let Counts { levels: mut counted, num_tokens, head } = counts;
+    let Counts { levels: mut counted, num_tokens, heads, .. } = counts;
     let smoothing = options.smoothing;
     let linked = matches!(smoothing, Smoothing::ModifiedKneserNey | Smoothing::WittenBell);
     let adjusts = smoothing == Smoothing::ModifiedKneserNey;
@@ -44,13 +44,13 @@ pub(super) fn estimate(counts: Counts, options: &Options, meter: &mut Meter<'_>)
         } else if order < options.order {
             meter.advance(num_tokens)?;
         }
-        let raw = &counted[order - 1].counts;
+        let raw = &counted[order - 1].counts[..];
         let counts = if adjusts && order < options.order {
             let separator = options.document_separator;
-            let adjusted = || adjusted_counts(&counted, order, &links_above, separator, &head);
+            let adjusted = || adjusted_counts(&counted, order, &links_above, separator, &heads);
             Cow::Owned(meter.run(adjusted))
         } else {
-            Cow::Borrowed(raw.as_slice())
+            Cow::Borrowed(raw)
         };
         let n = counts_of_counts(&counts);
         let discounts = if adjusts { Discounts::new(n) } else { Discounts::NONE };
@@ -81,11 +81,12 @@ pub(super) fn estimate(counts: Counts, options: &Options, meter: &mut Meter<'_>)
     }
     let seen = counted[0].counts.iter().filter(|&&count| count > 0).count() as u64;
     for (level, counted) in levels.iter_mut().zip(&mut counted) {
-        level.words = std::mem::take(&mut counted.words);
-        level.children = std::mem::take(&mut counted.children);
+        level.words = std::mem::take(&mut counted.words).into_vec();
+        level.children = std::mem::take(&mut counted.children).into_vec();
     }
     if options.prune.iter().any(|&threshold| threshold > 0) {
-        let raw: Vec<Vec<u32>> = counted.into_iter().map(|level| level.counts).collect();
+        let raw: Vec<Vec<u32>> =
+            counted.into_iter().map(|level| level.counts.into_vec()).collect();
         drop_pruned(&mut levels, &raw, options);
     }
     let mut num_ngrams: Vec<u64> = levels.iter().map(|level| level.words.len() as u64).collect();

@@ -10,6 +10,7 @@
 //! D₃ serves all a ≥ 3. Where n₁, n₂ or n₃ is 0 or a D_j leaves [0, j] (small or artificial
 //! data), the order takes ½, 1, 1½, the fallback of KenLM.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rayon::prelude::*;
@@ -81,7 +82,7 @@ pub(super) fn suffix_links(
     let words = &levels[order - 1].words;
     if order == 2 {
         meter.advance(units)?;
-        return Ok(words.clone());
+        return Ok(words.to_vec());
     }
     let children = &levels[order - 2].children;
     let (lower, lower_children) = (&levels[order - 2].words, &levels[order - 3].children);
@@ -116,7 +117,7 @@ pub(super) fn adjusted_counts(
     order: usize,
     links_above: &[u32],
     separator: Option<u32>,
-    head: &[u32],
+    heads: &[Vec<u32>],
 ) -> Vec<u32> {
     let arrivals: Vec<AtomicU32> =
         (0..levels[order - 1].counts.len()).map(|_| AtomicU32::new(0)).collect();
@@ -136,8 +137,12 @@ pub(super) fn adjusted_counts(
             }
             adjusted[from..to].copy_from_slice(&levels[order - 1].counts[from..to]);
         }
-    } else if let Some(node) = find(levels, head, order) {
-        adjusted[node] += 1;
+    } else {
+        // However many streams begin alike, their start is one neighbour.
+        let starts = heads.iter().filter_map(|head| find(levels, head, order));
+        for node in starts.collect::<BTreeSet<_>>() {
+            adjusted[node] += 1;
+        }
     }
     adjusted
 }
