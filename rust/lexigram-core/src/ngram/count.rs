@@ -449,10 +449,8 @@ impl<const W: usize> Levels<W> {
             .map(|level| self.words[level].len() - usize::from(level < joined))
             .collect();
         if bases.iter().zip(&found.levels).any(|(b, new)| b + new.len() >= u32::MAX as usize) {
-            let limit = format!(
-                "one order has at most {} n-grams; use a lower order, or a part",
-                u32::MAX
-            );
+            let limit =
+                format!("one order has at most {} n-grams; use a lower order, or a part", u32::MAX);
             return Err(Error::argument("number of n-grams", "more", limit));
         }
         for (first, start) in found.firsts.iter().skip(usize::from(goes_on)) {

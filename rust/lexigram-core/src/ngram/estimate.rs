@@ -22,11 +22,11 @@ use std::borrow::Cow;
 use rayon::prelude::*;
 
 use super::count::Counts;
-use super::kneser_ney::{Discounts, adjusted_counts, counts_of_counts, suffix_links};
+use super::kneser_ney::{AHEAD, Discounts, adjusted_counts, counts_of_counts, suffix_links};
 use super::model::{Description, Level, Model};
 use super::work::{Meter, pieces, split_mut};
 use super::{Options, STUPID_BACKOFF_FACTOR, Smoothing};
-use crate::Result;
+use crate::{Result, prefetch};
 
 /// Turns counts into a model.
 pub(super) fn estimate(counts: Counts, options: &Options, meter: &mut Meter<'_>) -> Result<Model> {
@@ -85,8 +85,7 @@ pub(super) fn estimate(counts: Counts, options: &Options, meter: &mut Meter<'_>)
         level.children = std::mem::take(&mut counted.children).into_vec();
     }
     if options.prune.iter().any(|&threshold| threshold > 0) {
-        let raw: Vec<Vec<u32>> =
-            counted.into_iter().map(|level| level.counts.into_vec()).collect();
+        let raw: Vec<Vec<u32>> = counted.into_iter().map(|level| level.counts.into_vec()).collect();
         drop_pruned(&mut levels, &raw, options);
     }
     let mut num_ngrams: Vec<u64> = levels.iter().map(|level| level.words.len() as u64).collect();
@@ -172,10 +171,21 @@ impl Estimator<'_> {
             _ => held_back / denominator,
         };
         for (i, value) in followers.zip(values) {
+            self.expect(i + AHEAD);
             let kept = f64::from(self.counts[i]) - self.discounts.of(self.counts[i]);
             *value = kept / denominator + weight * self.lower(i);
         }
         weight
+    }
+
+    /// Asks for what [`Self::lower`] will read.
+    #[inline]
+    fn expect(&self, ngram: usize) {
+        if let Some(&link) = self.links.get(ngram)
+            && let Some(value) = self.lower.get(link as usize)
+        {
+            prefetch(value);
+        }
     }
 
     fn lower(&self, ngram: usize) -> f64 {
