@@ -59,10 +59,12 @@ pub(super) fn in_order<T: Send>(
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-/// Runs `run` on so many threads, this one among them, and waits for all.
-fn on_threads(threads: usize, run: impl Fn() + Sync) {
+/// Runs `run` on so many threads, this one among them, and waits for all. A system that starts no
+/// more of them leaves the work to those that there are.
+pub(super) fn on_threads(threads: usize, run: impl Fn() + Sync) {
     thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(&run)).collect();
+        let start = |_| thread::Builder::new().spawn_scoped(scope, &run).ok();
+        let others: Vec<_> = (1..threads).filter_map(start).collect();
         run();
         for other in others {
             if let Err(panic) = other.join() {

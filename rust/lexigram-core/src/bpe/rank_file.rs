@@ -9,6 +9,7 @@ use std::path::Path;
 
 use super::added::AddedToken;
 use super::alphabet;
+use super::batch::default_threads;
 use super::compiled::{Compiled, Digest};
 use super::merges::{Merge, Merges};
 use super::tables::Tables;
@@ -23,17 +24,19 @@ pub fn read_tiktoken(
     pattern: Option<&str>,
     special: Vec<AddedToken>,
 ) -> Result<Tokenizer> {
-    read_tiktoken_with(path, pattern, special, None)
+    read_tiktoken_with(path, pattern, special, None, 0)
 }
 
 /// As [`read_tiktoken`]. In the folder `compiled`, if one is given, the tables are kept, or found if
-/// they were kept before.
+/// they were kept before. Otherwise they are built on at most so many `threads`; 0 means one a core.
 pub fn read_tiktoken_with(
     path: &Path,
     pattern: Option<&str>,
     special: Vec<AddedToken>,
     compiled: Option<&Path>,
+    threads: usize,
 ) -> Result<Tokenizer> {
+    let threads = if threads == 0 { default_threads() } else { threads };
     let io = |e| Error::io("read", path, e);
     let place = |folder, content| Compiled::new(folder, TIKTOKEN, content, &special);
     let kept = match compiled {
@@ -44,7 +47,7 @@ pub fn read_tiktoken_with(
         Some(tables) => Ok(tables),
         None => {
             let bytes = std::fs::read(path).map_err(io)?;
-            let tables = tables_of_ranks(&bytes, path, &special);
+            let tables = tables_of_ranks(&bytes, path, &special, threads);
             if let (Ok(tables), Some(folder)) = (&tables, compiled) {
                 place(folder, Digest::of(&bytes)).write(tables);
             }
@@ -58,7 +61,12 @@ pub fn read_tiktoken_with(
 }
 
 /// The tables of a `.tiktoken` file of this content.
-pub(super) fn tables_of_ranks(bytes: &[u8], path: &Path, special: &[AddedToken]) -> Result<Tables> {
+pub(super) fn tables_of_ranks(
+    bytes: &[u8],
+    path: &Path,
+    special: &[AddedToken],
+    threads: usize,
+) -> Result<Tables> {
     let bad = |number: usize, what: &str| Error::Parse {
         path: path.to_path_buf(),
         format: TIKTOKEN,
@@ -89,7 +97,7 @@ pub(super) fn tables_of_ranks(bytes: &[u8], path: &Path, special: &[AddedToken])
         *start = end;
         Some((id, token))
     });
-    Tables::new(tokens, &[], special, None)
+    Tables::new(tokens, &[], special, None, threads)
 }
 
 /// The `.tiktoken` file of a tokenizer, or an error if one could not say the same.
@@ -109,7 +117,7 @@ pub fn write_tiktoken(tokenizer: &Tokenizer) -> Result<Vec<u8>> {
     }
     let vocabulary = tokenizer.vocabulary();
     let ordinary = || vocabulary.iter().filter(|(id, token)| vocabulary.id(token) == Some(*id));
-    if Merges::from_ranks(vocabulary, tokenizer.byte_ids())? != *tokenizer.merges() {
+    if Merges::from_ranks(vocabulary, tokenizer.byte_ids(), 1)? != *tokenizer.merges() {
         return refuse("its merges do not follow from the order of its ids");
     }
     if !tokenizer.whole_pieces() && tokenizer.merges().as_slice().len() + 256 != ordinary().count()
