@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::added::AddedToken;
 use super::alphabet;
-use super::batch::default_threads;
+use super::batch::{default_threads, in_order};
 use super::compiled::{Compiled, Digest};
 use super::merges::{Merge, Merges};
 use super::tables::Tables;
@@ -17,6 +17,9 @@ use super::tokenizer::{Parts, Tokenizer};
 use crate::{Error, Result};
 
 const TIKTOKEN: &str = ".tiktoken";
+
+/// A thread reads about as many bytes, if there are so many.
+const PART: usize = 1 << 18;
 
 /// Reads a `.tiktoken` file.
 pub fn read_tiktoken(
@@ -72,32 +75,65 @@ pub(super) fn tables_of_ranks(
         format: TIKTOKEN,
         what: format!("line {}: {what}; a line is \"<base64> <rank>\"", number + 1),
     };
-    // All tokens one after the other, and of each its id and where it ends.
-    let (mut joined, mut ends) = (Vec::with_capacity(bytes.len() / 2), Vec::new());
-    ends.reserve(bytes.len() / 16);
-    for (number, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
-        let line = line.trim_ascii();
-        if line.is_empty() {
-            continue;
-        }
-        // The rank is the shorter part.
-        let space = line.iter().rposition(u8::is_ascii_whitespace);
-        let space = space.ok_or_else(|| bad(number, "there is no space"))?;
-        from_base64(line[..space].trim_ascii_end(), &mut joined)
-            .ok_or_else(|| bad(number, "the token is not base64"))?;
-        let rank = std::str::from_utf8(&line[space + 1..]).ok().and_then(|rank| rank.parse().ok());
-        let rank: u32 = rank.ok_or_else(|| bad(number, "the rank is not a number"))?;
-        ends.push((rank, joined.len()));
-    }
-    if ends.is_empty() {
+    let parts = threads.min(bytes.len().div_ceil(PART));
+    // Where a part begins: after the end of a line.
+    let start_of = |part: usize| {
+        let near = if part < parts { bytes.len() / parts * part } else { bytes.len() };
+        let ends = |&at: &usize| at == 0 || bytes[at - 1] == b'\n';
+        (near..bytes.len()).find(ends).unwrap_or(bytes.len())
+    };
+    let parsed = in_order(parts, threads, |part| {
+        let start = start_of(part);
+        let lines = &bytes[start..start_of(part + 1)];
+        Ranks::parse(lines).map_err(|(number, what)| {
+            let before = bytes[..start].iter().filter(|&&byte| byte == b'\n').count();
+            bad(before + number, what)
+        })
+    })?;
+    if parsed.iter().all(|ranks| ranks.ends.is_empty()) {
         return Err(bad(0, "the file is empty"));
     }
-    let tokens = ends.iter().scan(0, |start, &(id, end)| {
-        let token = &joined[*start..end];
-        *start = end;
-        Some((id, token))
-    });
-    Tables::new(tokens, &[], special, None, threads)
+    Tables::new(parsed.iter().flat_map(Ranks::tokens), &[], special, None, threads)
+}
+
+/// Some lines of a `.tiktoken` file.
+struct Ranks {
+    /// All tokens one after the other.
+    joined: Vec<u8>,
+    /// Of each token its rank and where it ends.
+    ends: Vec<(u32, usize)>,
+}
+
+impl Ranks {
+    /// The lines, or the number of the first that is none, from 0, and why.
+    fn parse(lines: &[u8]) -> std::result::Result<Self, (usize, &'static str)> {
+        let mut joined = Vec::with_capacity(lines.len() / 2);
+        let mut ends = Vec::with_capacity(lines.len() / 16);
+        for (number, line) in lines.split(|&byte| byte == b'\n').enumerate() {
+            let line = line.trim_ascii();
+            if line.is_empty() {
+                continue;
+            }
+            // The rank is the shorter part.
+            let space = line.iter().rposition(u8::is_ascii_whitespace);
+            let space = space.ok_or((number, "there is no space"))?;
+            from_base64(line[..space].trim_ascii_end(), &mut joined)
+                .ok_or((number, "the token is not base64"))?;
+            let rank = std::str::from_utf8(&line[space + 1..]).ok();
+            let rank = rank.and_then(|rank| rank.parse().ok());
+            ends.push((rank.ok_or((number, "the rank is not a number"))?, joined.len()));
+        }
+        Ok(Self { joined, ends })
+    }
+
+    /// The tokens with their ranks.
+    fn tokens(&self) -> impl Iterator<Item = (u32, &[u8])> + Clone {
+        self.ends.iter().scan(0, |start, &(rank, end)| {
+            let token = &self.joined[*start..end];
+            *start = end;
+            Some((rank, token))
+        })
+    }
 }
 
 /// The `.tiktoken` file of a tokenizer, or an error if one could not say the same.
