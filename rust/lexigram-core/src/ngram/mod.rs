@@ -33,8 +33,11 @@
 //! assert!(logprobs[1] > logprobs[2]);
 //! ```
 
-pub mod column;
+mod column;
 pub mod count;
+mod counts;
+#[cfg(test)]
+mod counts_tests;
 mod estimate;
 mod file;
 mod key;
@@ -187,7 +190,40 @@ impl Options {
     }
 }
 
+impl count::Counts {
+    /// Counts `tokens`; of `options`, smoothing and pruning are not read.
+    pub fn count<T: count::TokenId>(
+        tokens: &[T],
+        options: &Options,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        options.check()?;
+        let threads = Threads::new(options.num_threads)?;
+        let mut meter = Meter::new(progress, &threads, 2 * tokens.len() as u64);
+        count::count(tokens, options, &mut meter)
+    }
+}
+
 impl Model {
+    /// Estimates a model from counts; of `options`, smoothing, pruning and threads are read.
+    pub fn from_counts(
+        counts: count::Counts,
+        options: &Options,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let options = Options {
+            order: counts.order(),
+            vocab_size: counts.vocab_size,
+            document_separator: counts.document_separator,
+            ..options.clone()
+        };
+        options.check()?;
+        let threads = Threads::new(options.num_threads)?;
+        let total = counts.num_tokens * (2 * options.order as u64 - 1);
+        let mut meter = Meter::new(progress, &threads, total);
+        estimate::estimate(counts, &options, &mut meter)
+    }
+
     /// Counts `tokens` and estimates a model. Progress is in tokens times passes: two that count,
     /// and for each order one that links (but for the first) and one that estimates.
     pub fn train<T: count::TokenId>(
