@@ -33,13 +33,24 @@
 //! assert!(logprobs[1] > logprobs[2]);
 //! ```
 
+mod bits;
+mod check;
 pub mod count;
 mod estimate;
 mod file;
+#[cfg(test)]
+mod file_tests;
 mod kneser_ney;
+mod lanes;
+mod lines;
 mod model;
 #[cfg(test)]
 mod naive;
+#[cfg(test)]
+mod naive_query;
+mod quantize;
+mod query;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod work;
