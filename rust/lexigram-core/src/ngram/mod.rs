@@ -34,6 +34,8 @@
 //! ```
 
 mod column;
+mod bits;
+mod check;
 pub mod count;
 mod counts;
 #[cfg(test)]
@@ -41,10 +43,19 @@ mod counts_tests;
 mod estimate;
 mod file;
 mod key;
+#[cfg(test)]
+mod file_tests;
 mod kneser_ney;
+mod lanes;
+mod lines;
 mod model;
 #[cfg(test)]
 mod naive;
+#[cfg(test)]
+mod naive_query;
+mod quantize;
+mod query;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod work;
