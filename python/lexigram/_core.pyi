@@ -381,6 +381,7 @@ class NgramModel:
         smoothing: str,
         pseudocount: float,
         prune: Sequence[int],
+        memory_limit: int | None,
         num_threads: int | None,
         progress: Callable[[int, int], object] | None,
         tokenizer: str | None,
@@ -397,6 +398,7 @@ class NgramModel:
         prune: Sequence[int],
         min_count: int,
         skip_symbols: bool,
+        memory_limit: int | None,
         num_threads: int | None,
         progress: Callable[[int, int], object] | None,
     ) -> NgramModel:
@@ -427,17 +429,40 @@ class NgramModel:
         """The words of a word model, by id."""
     @staticmethod
     def load(path: str) -> NgramModel:
-        """Opens a saved model after checking every byte of it."""
-    def save(self, path: str) -> None:
-        """Writes the model in one step."""
-    def score(self, ids: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-        """ln p (n,) of each of `ids` (n,), contiguous uint16 or uint32."""
-    def score_f32(self, ids: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        """Opens a saved model after checking its headers."""
+    def verify(self) -> None:
+        """Compares all checksums of the model's file and checks all that it holds."""
+    def save(self, path: str, quantize: int | None = None) -> None:
+        """Writes the model in one step, log-probabilities in `quantize` bits if given."""
+    def score(
+        self, ids: NDArray[np.integer[Any]], offsets: NDArray[np.uint64], num_threads: int | None
+    ) -> NDArray[np.float64]:
+        """ln p (n,) of each of `ids` (n,), contiguous uint16 or uint32; sequence i is
+        `ids[offsets[i] : offsets[i + 1]]`."""
+    def score_f32(
+        self, ids: NDArray[np.integer[Any]], offsets: NDArray[np.uint64], num_threads: int | None
+    ) -> NDArray[np.float32]:
         """The same, rounded."""
-    def next_logprobs(self, contexts: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-        """ln p (B, V) of every id after each of `contexts` (B, n), contiguous uint32."""
-    def next_logprobs_f32(self, contexts: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+    def order_used(
+        self, ids: NDArray[np.integer[Any]], offsets: NDArray[np.uint64], num_threads: int | None
+    ) -> NDArray[np.uint8]:
+        """The length of the n-gram that gave each score."""
+    def next_logprobs(
+        self,
+        contexts: NDArray[np.uint32],
+        offsets: NDArray[np.uint64],
+        num_threads: int | None,
+    ) -> NDArray[np.float64]:
+        """ln p (B, V) of every id after each of `contexts[offsets[i] : offsets[i + 1]]`."""
+    def next_logprobs_f32(
+        self,
+        contexts: NDArray[np.uint32],
+        offsets: NDArray[np.uint64],
+        num_threads: int | None,
+    ) -> NDArray[np.float32]:
         """The same, rounded."""
+    @property
+    def quantized(self) -> int | None: ...
     def counts_of_counts(self) -> NDArray[np.uint64]:
         """n₁ … n₄ of each order, (N, 4)."""
     @property

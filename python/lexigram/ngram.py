@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias, TypeGuard
+from typing import Any, Literal, Protocol, TypeAlias, TypeGuard, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -119,7 +119,8 @@ class NgramModel:
         Raises `TokenIdError` for an id outside the vocabulary, `InvalidInputError` for an
         argument outside its limits or an empty stream.
         """
-        _no_memory_limit(memory_limit)
+        if memory_limit is not None:
+            memory_limit = _count("memory_limit", memory_limit, 1, 2**63 - 1)
         if _is_stream(tokens):
             vocab_size = tokens.vocab_size if vocab_size is None else vocab_size
             if document_separator is None:
@@ -142,6 +143,7 @@ class NgramModel:
             smoothing=smoothing,
             pseudocount=float(pseudocount),
             prune=[_count("prune", threshold) for threshold in prune],
+            memory_limit=memory_limit,
             num_threads=num_threads,
             progress=progress,
             tokenizer=_tokenizer_json(tokenizer),
@@ -180,7 +182,8 @@ class NgramModel:
         Raises `FormatError` where the text has one of the three symbols and `skip_symbols` is
         not set, `MissingFileError`, and `InvalidInputError` for an argument outside its limits.
         """
-        _no_memory_limit(memory_limit)
+        if memory_limit is not None:
+            memory_limit = _count("memory_limit", memory_limit, 1, 2**63 - 1)
         if num_threads is not None:
             num_threads = _count("num_threads", num_threads)
         core = _core.NgramModel.train_words(
@@ -192,6 +195,7 @@ class NgramModel:
             prune=[_count("prune", threshold) for threshold in prune],
             min_count=_count("min_count", min_count),
             skip_symbols=skip_symbols,
+            memory_limit=memory_limit,
             num_threads=num_threads,
             progress=progress,
         )
@@ -240,16 +244,33 @@ class NgramModel:
         return NgramModel(self._core.normalized(), self._notes)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> NgramModel:
-        """Opens a saved model, mapped into memory.
+    def load(cls, path: str | os.PathLike[str], verify: bool = False) -> NgramModel:
+        """Opens a saved model, mapped into memory, in a time that does not depend on its size.
 
-        Raises `MissingFileError`, or `FormatError` when any byte of the file is not as written.
+        The headers are compared with their checksums; the rest is with `verify`, which reads the
+        whole file. Without it a damaged file gives wrong numbers, but never an error or a crash.
+        Raises `MissingFileError`, or `FormatError` for what is not as written.
         """
-        return cls(_core.NgramModel.load(os.fspath(path)))
+        model = cls(_core.NgramModel.load(os.fspath(path)))
+        if verify:
+            model.verify()
+        return model
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the model, and its tokenizer if it has one, to one file in one step."""
-        self._core.save(os.fspath(path))
+    def verify(self) -> None:
+        """Reads the whole file that the model was loaded from; raises `FormatError` when any
+        byte of it is not as written, or when the n-grams make no sorted trie."""
+        self._core.verify()
+
+    def save(self, path: str | os.PathLike[str], quantize: int | None = None) -> None:
+        """Writes the model, and its tokenizer if it has one, to one file in one step.
+
+        `quantize`: 2 to 16, the bits of a log-probability of order 2 and more in the file; without
+        it the file is exact. Each becomes the nearest of 2^bits values that its order shares, and
+        so do the weights of contexts if the bits are at most 8. A distribution then sums to one
+        only nearly (`docs/ngram.md` has figures); `next_logprobs(normalize=True)` mends that.
+        """
+        bits = None if quantize is None else _count("quantize", quantize)
+        self._core.save(os.fspath(path), bits)
 
     @property
     def order(self) -> int:
@@ -286,6 +307,11 @@ class NgramModel:
         """How many numbers the model holds: a value for each n-gram, a weight for each that is
         shorter than N."""
         return 2 * sum(self.num_ngrams) - self.num_ngrams[-1]
+
+    @property
+    def quantized(self) -> int | None:
+        """The bits of a log-probability, if the model was saved quantised."""
+        return self._core.quantized
 
     @property
     def discounts(self) -> tuple[tuple[float, float, float], ...]:
@@ -349,22 +375,80 @@ class NgramModel:
         3, 4; the adjusted count for Kneser-Ney, else the count."""
         return self._core.counts_of_counts().astype(np.int64)
 
-    def score(self, ids: TokenIds | TokenStream, dtype: npt.DTypeLike = np.float32) -> Scores:
+    def score(
+        self,
+        ids: TokenIds | TokenStream,
+        dtype: npt.DTypeLike = np.float32,
+        *,
+        num_threads: int | None = None,
+    ) -> Scores:
         """ln p (n,) of each of `ids` (n,) given those before it, the first given an empty
         context; `dtype` float32 or float64. A context reaches back to the last document
-        separator and includes it.
+        separator and includes it. `num_threads`: as many as there are cores if not given; the
+        GIL is released.
 
         Raises `TokenIdError` for an id outside the vocabulary.
         """
-        array = _ids(ids, self.vocab_size)
-        return self._core.score(array) if _wide(dtype) else self._core.score_f32(array)
+        return self._score(*self._sequence(ids), dtype, num_threads)
 
-    def next_logprobs(self, context: TokenIds, dtype: npt.DTypeLike = np.float32) -> Scores:
-        """ln p (V,) of every id after `context` (n,); `dtype` float32 or float64."""
-        context = _ids(context, self.vocab_size)
-        rows = self._next(context[None, max(0, len(context) - self.order + 1) :], dtype)
+    def score_batch(
+        self,
+        sequences: Sequence[TokenIds] | Ids,
+        offsets: TokenIds | None = None,
+        dtype: npt.DTypeLike = np.float32,
+        *,
+        num_threads: int | None = None,
+    ) -> list[Scores] | Scores:
+        """`score` of many sequences, each of which begins with an empty context.
+
+        `sequences`: a list of B sequences, whose scores come as a list of B arrays; or, with
+        `offsets` (B + 1,), rising from 0 to n, all ids (n,) in one array: sequence i is
+        `sequences[offsets[i] : offsets[i + 1]]`, and the scores (n,) come as one array.
+
+        Raises `TokenIdError`, and `InvalidInputError` for offsets that do not cut the ids.
+        """
+        ids, places = self._sequences(sequences, offsets)
+        scores = self._score(ids, places, dtype, num_threads)
+        if offsets is not None:
+            return scores
+        return np.split(scores, places[1:-1].astype(np.int64)) if len(places) > 1 else []
+
+    def order_used(
+        self, ids: TokenIds | TokenStream, *, num_threads: int | None = None
+    ) -> npt.NDArray[np.uint8]:
+        """The length (n,), 1 to N, of the n-gram that gave each of `score(ids)` its value; 0 for
+        the uniform distribution, to which "additive" backs off."""
+        return self._core.order_used(*self._sequence(ids), num_threads)
+
+    def next_logprobs(
+        self,
+        context: TokenIds,
+        dtype: npt.DTypeLike = np.float32,
+        *,
+        normalize: bool = False,
+    ) -> Scores:
+        """ln p (V,) of every id after `context` (n,); `dtype` float32 or float64. They are what
+        `score` gives; with `normalize`, less the logarithm of their sum, for a model that is
+        quantised and for "stupid_backoff"."""
+        ids = _ids(context, self.vocab_size)[-self.order :]
+        rows = self._next(ids, np.array([0, len(ids)], dtype=np.uint64), dtype, None)
         logprobs: Scores = rows[0]
-        return logprobs
+        return _normalized(logprobs) if normalize else logprobs
+
+    def next_logprobs_batch(
+        self,
+        contexts: Sequence[TokenIds] | Ids,
+        offsets: TokenIds | None = None,
+        dtype: npt.DTypeLike = np.float32,
+        *,
+        normalize: bool = False,
+        num_threads: int | None = None,
+    ) -> Scores:
+        """`next_logprobs` (B, V) of B contexts, given as `score_batch` takes its sequences; a
+        2-D array holds one in each row."""
+        ids, places = self._sequences(contexts, offsets)
+        rows = self._next(ids, places, dtype, num_threads)
+        return _normalized(rows) if normalize else rows
 
     def perplexity(self, tokens: TokenIds | TokenStream) -> float:
         """exp of the mean of −`score(tokens)`, ends of documents included.
@@ -401,10 +485,10 @@ class NgramModel:
 
     def _probabilities(self, tokens: TokenIds | TokenStream) -> npt.NDArray[np.float64]:
         self._check_probabilities()
-        array = _ids(tokens, self.vocab_size)
+        array, offsets = self._sequence(tokens)
         if len(array) == 0:
             raise InvalidInputError("the token stream is empty; give at least one token")
-        return self._core.score(array)
+        return self._core.score(array, offsets, None)
 
     def start(self, batch_size: int = 1) -> Ids:
         """The state of `batch_size` empty prefixes."""
@@ -424,17 +508,56 @@ class NgramModel:
         rows = _ids(array.reshape(-1), self.vocab_size).astype(np.uint32).reshape(array.shape)
         seen = np.concatenate([state, rows], axis=1)
         seen = np.ascontiguousarray(seen[:, max(0, seen.shape[1] - self.order + 1) :])
-        return self._next(seen, np.float32), _frozen(seen)
+        return self._next(*_rows(seen), np.float32, None), _frozen(seen)
 
     def reorder(self, state: Ids, rows: Any) -> Ids:
         """The state of the given rows, in their order."""
         return _frozen(np.ascontiguousarray(state[np.asarray(rows)]))
 
-    def _next(self, contexts: Ids, dtype: npt.DTypeLike) -> Scores:
-        array = np.ascontiguousarray(contexts, dtype=np.uint32)
+    def _sequence(self, ids: TokenIds | TokenStream) -> tuple[Ids, npt.NDArray[np.uint64]]:
+        array = _ids(ids, self.vocab_size)
+        return array, np.array([0, len(array)], dtype=np.uint64)
+
+    def _sequences(
+        self, sequences: Sequence[TokenIds] | Ids, offsets: TokenIds | None
+    ) -> tuple[Ids, npt.NDArray[np.uint64]]:
+        """All ids in one array, and where each sequence begins."""
+        if offsets is not None:
+            return _ids(cast(TokenIds, sequences), self.vocab_size), _offsets(offsets)
+        if isinstance(sequences, np.ndarray) and sequences.ndim == 2:
+            flat, places = _rows(sequences)
+            return _ids(flat, self.vocab_size), places
+        arrays = [_ids(sequence, self.vocab_size) for sequence in sequences]
+        lengths = np.array([0, *map(len, arrays)], dtype=np.uint64)
+        flat = np.concatenate(arrays) if arrays else np.zeros(0, dtype=np.uint32)
+        return flat, np.cumsum(lengths, dtype=np.uint64)
+
+    def _score(
+        self,
+        ids: Ids,
+        offsets: npt.NDArray[np.uint64],
+        dtype: npt.DTypeLike,
+        num_threads: int | None,
+    ) -> Scores:
+        if num_threads is not None:
+            num_threads = _count("num_threads", num_threads)
         if _wide(dtype):
-            return self._core.next_logprobs(array)
-        return self._core.next_logprobs_f32(array)
+            return self._core.score(ids, offsets, num_threads)
+        return self._core.score_f32(ids, offsets, num_threads)
+
+    def _next(
+        self,
+        contexts: Ids,
+        offsets: npt.NDArray[np.uint64],
+        dtype: npt.DTypeLike,
+        num_threads: int | None,
+    ) -> Scores:
+        array = np.ascontiguousarray(contexts, dtype=np.uint32)
+        if num_threads is not None:
+            num_threads = _count("num_threads", num_threads)
+        if _wide(dtype):
+            return self._core.next_logprobs(array, offsets, num_threads)
+        return self._core.next_logprobs_f32(array, offsets, num_threads)
 
     def __repr__(self) -> str:
         return (
@@ -448,6 +571,27 @@ def _frozen(state: Ids) -> Ids:
     return state
 
 
+def _rows(array: Ids) -> tuple[Ids, npt.NDArray[np.uint64]]:
+    """The rows of an array (B, n), one after the other, and where each begins."""
+    return array.reshape(-1), np.arange(len(array) + 1, dtype=np.uint64) * np.uint64(array.shape[1])
+
+
+def _offsets(offsets: TokenIds) -> npt.NDArray[np.uint64]:
+    array = np.asarray(offsets)
+    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer) or (array < 0).any():
+        raise InvalidInputError(
+            f"offsets are {array.dtype} of the shape {array.shape}: give one dimension of "
+            "integers, rising from 0 to the number of ids"
+        )
+    return np.ascontiguousarray(array, dtype=np.uint64)
+
+
+def _normalized(logprobs: Scores) -> Scores:
+    wide = logprobs.astype(np.float64)
+    sums = np.logaddexp.reduce(wide, axis=-1, keepdims=True)
+    return (wide - sums).astype(logprobs.dtype)
+
+
 def _wide(dtype: npt.DTypeLike) -> bool:
     kind = np.dtype(dtype)
     if kind not in (np.float32, np.float64):
@@ -455,22 +599,14 @@ def _wide(dtype: npt.DTypeLike) -> bool:
     return bool(kind == np.float64)
 
 
-def _count(name: str, value: int, least: int = 0) -> int:
-    """`value` as a number that the core's 32 bits hold; the core knows the narrower limits."""
+def _count(name: str, value: int, least: int = 0, most: int = 2**32 - 1) -> int:
+    """`value` as a number that the core's integer holds; the core knows the narrower limits."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise InvalidInputError(f"{name} = {value!r}: give an integer")
     number = int(value.__index__())
-    if not least <= number < 2**32:
-        raise InvalidInputError(f"{name} = {number}: use {least} to {2**32 - 1}")
+    if not least <= number <= most:
+        raise InvalidInputError(f"{name} = {number}: use {least} to {most}")
     return number
-
-
-def _no_memory_limit(memory_limit: int | None) -> None:
-    if memory_limit is not None:
-        raise InvalidInputError(
-            f"memory_limit = {memory_limit}: counting within a limit is not supported yet; "
-            "leave it out, or train on fewer tokens or a lower order"
-        )
 
 
 def _paths(paths: FilePath | Iterable[FilePath]) -> list[str]:

@@ -33,7 +33,7 @@ fuzz_target!(|data: &[u8]| {
     assert!(notes.is_empty(), "{notes:?}");
     assert_eq!(second.num_ngrams()[1..], model.num_ngrams()[1..]);
     assert_eq!(second.vocab_size(), model.vocab_size());
-    model.save(&saved).expect("a temporary file");
+    model.save(&saved, None).expect("a temporary file");
     let loaded = Model::load(&saved).expect("its own file");
     let same = |one: &f64, other: &f64| (one - other).abs() <= 1e-4 * one.abs().max(1.0);
     let read = loaded.score_words(&words).expect("its own words");

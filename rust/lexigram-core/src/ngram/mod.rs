@@ -35,18 +35,34 @@
 
 mod arpa;
 mod batches;
+mod bits;
+mod check;
+mod column;
 mod corpus;
 pub mod count;
+mod counts;
+#[cfg(test)]
+mod counts_tests;
 mod estimate;
 mod file;
+#[cfg(test)]
+mod file_tests;
+mod key;
 mod kneser_ney;
 
+mod lanes;
+mod lines;
 mod model;
 #[cfg(test)]
 mod naive;
+#[cfg(test)]
+mod naive_query;
 mod normalize;
 mod perplexity;
 mod prune;
+mod quantize;
+mod query;
+mod storage;
 mod suffix;
 #[cfg(test)]
 mod tests;
@@ -140,6 +156,9 @@ pub struct Options {
     /// Drops the n-grams of order k whose raw count is at most `prune[k − 1]`; the last entry
     /// holds for all longer orders. Their probability mass goes to the shorter context.
     pub prune: Vec<u32>,
+    /// The memory in bytes that counting may take; what does not fit into it goes to temporary
+    /// files. `None`: no limit. The model does not depend on it.
+    pub memory_limit: Option<u64>,
     /// Worker threads; `None`: as many as there are cores. The model does not depend on it.
     pub num_threads: Option<usize>,
     /// An n-gram whose suffixes enter the counts of counts of their orders with the raw count
@@ -157,6 +176,7 @@ impl Options {
             document_separator: None,
             smoothing: Smoothing::ModifiedKneserNey,
             prune: Vec::new(),
+            memory_limit: None,
             num_threads: None,
             raw_suffixes: Vec::new(),
         }
@@ -206,9 +226,46 @@ impl Options {
     }
 }
 
+impl count::Counts {
+    /// Counts `tokens`; of `options`, smoothing and pruning are not read.
+    pub fn count<T: count::TokenId>(
+        tokens: &[T],
+        options: &Options,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        options.check()?;
+        let threads = Threads::new(options.num_threads)?;
+        let mut meter = Meter::new(progress, &threads, 2 * tokens.len() as u64);
+        count::count(tokens, options, &mut meter)
+    }
+}
+
 impl Model {
-    /// Counts `tokens` and estimates a model. Progress is in tokens times passes: for each order
-    /// one that counts, one that links (but for the first) and one that estimates.
+    /// Estimates a model from counts; of `options`, smoothing, pruning and threads are read.
+    pub fn from_counts(
+        counts: count::Counts,
+        options: &Options,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let options = Options {
+            order: counts.order(),
+            vocab_size: counts.vocab_size,
+            document_separator: counts.document_separator,
+            ..options.clone()
+        };
+        options.check()?;
+        if options.smoothing == Smoothing::NormalizedStupidBackoff {
+            let raw = Options { smoothing: Smoothing::StupidBackoff, ..options };
+            return Self::from_counts(counts, &raw, progress)?.normalized();
+        }
+        let threads = Threads::new(options.num_threads)?;
+        let total = counts.num_tokens * (2 * options.order as u64 - 1);
+        let mut meter = Meter::new(progress, &threads, total);
+        estimate::estimate(counts, &options, &mut meter)
+    }
+
+    /// Counts `tokens` and estimates a model. Progress is in tokens times passes: two that count,
+    /// and for each order one that links (but for the first) and one that estimates.
     pub fn train<T: count::TokenId>(
         tokens: &[T],
         options: &Options,
@@ -220,7 +277,7 @@ impl Model {
             return Self::train(tokens, &raw, progress)?.normalized();
         }
         let threads = Threads::new(options.num_threads)?;
-        let total = tokens.len() as u64 * (3 * options.order as u64 - 1);
+        let total = tokens.len() as u64 * (2 * options.order as u64 + 1);
         let mut meter = Meter::new(progress, &threads, total);
         let counts = count::count(tokens, options, &mut meter)?;
         estimate::estimate(counts, options, &mut meter)

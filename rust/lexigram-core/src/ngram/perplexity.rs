@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use super::Model;
-use super::lines::read_batches;
+use super::batches::read_batches;
 use super::words::{SENTENCE_END, UNKNOWN, Words, split};
 use crate::progress::Progress;
 use crate::{Error, Result};

@@ -20,7 +20,7 @@ pub(super) struct Tree<'m> {
 impl<'m> Tree<'m> {
     pub fn new(model: &'m Model) -> Result<Self> {
         let order = model.order();
-        let levels = model.levels()?[..order].to_vec();
+        let levels = model.levels()[..order].to_vec();
         let sizes = (1..=order).map(|k| model.description.num_nodes(k) as usize).collect();
         let mut tree = Self { levels, sizes, links: vec![Vec::new()] };
         for k in 1..order {

@@ -273,8 +273,9 @@ fn a_word_model_keeps_its_words_in_a_file() {
         assert!(listed.contains(line), "{line} {listed:?}");
     }
     let path = dir.path().join("m.ngram");
-    model.save(&path).unwrap();
+    model.save(&path, None).unwrap();
     let loaded = Model::load(&path).unwrap();
+    loaded.verify().unwrap();
     assert!(loaded.words().unwrap().unwrap().iter().eq(model.words().unwrap().unwrap().iter()));
     let sentence = b"a z \xff b <s>";
     assert_eq!(loaded.score_words(sentence).unwrap(), model.score_words(sentence).unwrap());

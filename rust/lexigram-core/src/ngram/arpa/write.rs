@@ -135,7 +135,7 @@ impl<'a> Writer<'a> {
             false => 0,
         };
         Ok(Self {
-            levels: model.levels()?,
+            levels: model.levels(),
             nodes: std::array::from_fn(nodes),
             order: model.order(),
             words,
