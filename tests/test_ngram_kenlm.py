@@ -54,6 +54,16 @@ def check_perplexity(model: NgramModel, expected: dict[str, Any]) -> None:
     assert measured.excluding_oov == pytest.approx(expected["ppl_excl_oov"], rel=1e-6)
 
 
+def check_listed(ours_path: Path, kenlm_path: Path, tolerance: float) -> None:
+    ours, kenlm = listed(ours_path), listed(kenlm_path)
+    assert ours.keys() == kenlm.keys()
+    for column in (0, 1):
+        pairs = [(ours[g][column], kenlm[g][column]) for g in kenlm]
+        assert all((one is None) == (other is None) for one, other in pairs)
+        numbers = np.array([pair for pair in pairs if pair[1] is not None])
+        np.testing.assert_allclose(numbers[:, 0], numbers[:, 1], rtol=0, atol=tolerance)
+
+
 @pytest.mark.parametrize(("corpus", "order"), ALL)
 def test_training_equals_lmplz(
     lexigram_data: Path, tmp_path: Path, corpus: str, order: int
@@ -70,14 +80,7 @@ def test_training_equals_lmplz(
     if (corpus, order) not in WITH_ARPA:
         return
     model.to_arpa(tmp_path / "m.arpa")
-    ours = listed(tmp_path / "m.arpa")
-    kenlm = listed(found(lexigram_data, f"{corpus}.o{order}.arpa"))
-    assert ours.keys() == kenlm.keys()
-    for column in (0, 1):
-        pairs = [(ours[g][column], kenlm[g][column]) for g in kenlm]
-        assert all((one is None) == (other is None) for one, other in pairs)
-        numbers = np.array([pair for pair in pairs if pair[1] is not None])
-        np.testing.assert_allclose(numbers[:, 0], numbers[:, 1], rtol=0, atol=1e-5)
+    check_listed(tmp_path / "m.arpa", found(lexigram_data, f"{corpus}.o{order}.arpa"), 1e-5)
 
 
 @pytest.mark.parametrize(("corpus", "order"), WITH_ARPA)
@@ -90,9 +93,9 @@ def test_reading_equals_query(lexigram_data: Path, tmp_path: Path, corpus: str, 
     assert read.num_ngrams == trained.num_ngrams
     for line in list(lines(expected["test"]))[:300]:
         np.testing.assert_allclose(read.score_words(line), trained.score_words(line), atol=1e-5)
-    # What was read and written again is read as the same numbers.
+    # What was read is written as it was, but for the last bit of natural logarithms in float32.
     read.to_arpa(tmp_path / "m.arpa")
-    assert listed(tmp_path / "m.arpa") == listed(found(lexigram_data, f"{corpus}.o{order}.arpa"))
+    check_listed(tmp_path / "m.arpa", found(lexigram_data, f"{corpus}.o{order}.arpa"), 2e-6)
 
 
 def test_the_quirk_is_small_and_only_on_request(lexigram_data: Path) -> None:
@@ -158,5 +161,5 @@ def test_files_of_other_shapes(lexigram_data: Path, name: str) -> None:
     model = NgramModel.from_arpa(lexigram_data / "ngram" / name)
     for sentence, expected in KENLM_SCORES[name].items():
         scores = model.score_words(sentence) / math.log(10)
-        np.testing.assert_allclose(scores, expected, rtol=0, atol=4e-6, err_msg=sentence)
+        np.testing.assert_allclose(scores, expected, rtol=1e-7, atol=4e-6, err_msg=sentence)
     assert any("<unk>" in note for note in model.notes) == (name == "test_nounk.arpa")
