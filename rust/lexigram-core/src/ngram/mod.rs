@@ -33,18 +33,18 @@
 //! assert!(logprobs[1] > logprobs[2]);
 //! ```
 
-mod column;
 mod bits;
 mod check;
+mod column;
 pub mod count;
 mod counts;
 #[cfg(test)]
 mod counts_tests;
 mod estimate;
 mod file;
-mod key;
 #[cfg(test)]
 mod file_tests;
+mod key;
 mod kneser_ney;
 mod lanes;
 mod lines;
@@ -60,6 +60,7 @@ mod storage;
 mod tests;
 mod work;
 
+pub use count::{Counts, TokenId};
 pub use kneser_ney::{CountsOfCounts, Discounts};
 pub use model::{LogProb, Model};
 
