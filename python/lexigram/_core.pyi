@@ -441,6 +441,46 @@ class NgramModel:
     ) -> NgramModel:
         """Counts `tokens` (n,), contiguous uint16 or uint32, and estimates a model."""
     @staticmethod
+    def train_words(
+        paths: Sequence[str],
+        *,
+        order: int,
+        smoothing: str,
+        pseudocount: float,
+        kenlm_compatible: bool,
+        prune: Sequence[int],
+        min_count: int,
+        skip_symbols: bool,
+        memory_limit: int | None,
+        num_threads: int | None,
+        progress: Callable[[int, int], object] | None,
+    ) -> NgramModel:
+        """Reads text files, one sentence a line, and estimates a word model."""
+    @staticmethod
+    def from_arpa(
+        path: str, progress: Callable[[int, int], object] | None
+    ) -> tuple[NgramModel, list[str]]:
+        """Reads an ARPA file; also returns notes on what was not as expected."""
+    def to_arpa(
+        self,
+        path: str,
+        tokens: Sequence[str] | None,
+        progress: Callable[[int, int], object] | None,
+    ) -> None:
+        """Writes an ARPA file; `tokens` has the texts of a token model's ids."""
+    def prune(self, threshold: float) -> NgramModel:
+        """The model, pruned by relative entropy."""
+    def normalized(self) -> NgramModel:
+        """Stupid Backoff's scores over their sums."""
+    def score_words(self, sentence: bytes) -> NDArray[np.float64]:
+        """ln p (n + 1,) of each word of a sentence and of its end."""
+    def score_text(
+        self, paths: Sequence[str], progress: Callable[[int, int], object] | None
+    ) -> tuple[float, float, int, int, int]:
+        """Σ ln p, the part of it that `<unk>` has; tokens, `<unk>`s and sentences."""
+    def words(self) -> list[bytes] | None:
+        """The words of a word model, by id."""
+    @staticmethod
     def load(path: str) -> NgramModel:
         """Opens a saved model after checking its headers."""
     def verify(self) -> None:

@@ -23,7 +23,7 @@ use rayon::prelude::*;
 
 use super::count::{CountLevel, Counts};
 use super::kneser_ney::{
-    AHEAD, Discounts, Starts, adjusted_counts, counts_of_counts, suffix_links,
+    AHEAD, Discounts, Starts, adjusted_counts, count_raw_suffix, counts_of_counts, suffix_links,
 };
 use super::model::{Description, Model};
 use super::storage::{Level, OwnedLevel};
@@ -37,7 +37,7 @@ pub(super) fn estimate(counts: Counts, options: &Options, meter: &mut Meter<'_>)
     let smoothing = options.smoothing;
     let linked = matches!(smoothing, Smoothing::ModifiedKneserNey | Smoothing::WittenBell);
     let adjusts = smoothing == Smoothing::ModifiedKneserNey;
-    let starts = Starts::new(&counts);
+    let starts = Starts::new(&counts, &options.raw_suffixes);
     let num_tokens = counts.num_tokens;
     let mut packer = Packer::new(counts.levels, options);
     let mut all_counts_of_counts = Vec::with_capacity(options.order);
@@ -58,7 +58,10 @@ pub(super) fn estimate(counts: Counts, options: &Options, meter: &mut Meter<'_>)
         } else {
             Cow::Borrowed(raw)
         };
-        let n = counts_of_counts(&counts);
+        let mut n = counts_of_counts(&counts);
+        if adjusts {
+            count_raw_suffix(&mut n, raw, &counts, &starts, order);
+        }
         let discounts = if adjusts { Discounts::new(n) } else { Discounts::NONE };
         all_counts_of_counts.push(n);
         let root = [0, options.vocab_size as u32];
@@ -206,7 +209,7 @@ impl Estimator<'_> {
         let extra = match self.smoothing {
             Smoothing::WittenBell => counts.iter().filter(|&&count| count > 0).count() as f64,
             Smoothing::Additive { pseudocount } => pseudocount * self.vocab_size,
-            Smoothing::ModifiedKneserNey | Smoothing::StupidBackoff => 0.0,
+            _ => 0.0,
         };
         let denominator = total as f64 + extra;
         let discounted = self.discounts.values.iter().zip(tally).map(|(d, n)| d * n as f64);

@@ -75,6 +75,25 @@ pub(super) fn counts_of_counts(counts: &[u32]) -> CountsOfCounts {
     n
 }
 
+/// Counts the suffix of length `order` of the n-gram in question by its raw count in place of the
+/// adjusted one: see [`Options::raw_suffixes`](super::Options::raw_suffixes).
+pub(super) fn count_raw_suffix(
+    n: &mut CountsOfCounts,
+    raw: &[u32],
+    adjusted: &[u32],
+    starts: &Starts,
+    order: usize,
+) {
+    let Some(node) = starts.raw[order - 1] else { return };
+    let mut step = |count: u32, by: i64| {
+        if let Some(n) = n.get_mut((count as usize).wrapping_sub(1)) {
+            *n = n.wrapping_add_signed(by);
+        }
+    };
+    step(adjusted[node], -1);
+    step(raw[node], 1);
+}
+
 /// For each n-gram of `order` ≥ 2, the index of its suffix (itself without its first id) in the
 /// level below; `links` are those of order − 1, empty for order 2.
 pub(super) fn suffix_links(
@@ -171,10 +190,12 @@ pub(super) struct Starts {
     /// Without one: those at the start of a stream. However many streams start alike, their start
     /// is one neighbour.
     first: Vec<BTreeSet<usize>>,
+    /// The suffixes that [`count_raw_suffix`] is about.
+    raw: Vec<Option<usize>>,
 }
 
 impl Starts {
-    pub fn new(counts: &Counts) -> Self {
+    pub fn new(counts: &Counts, raw_suffixes: &[u32]) -> Self {
         let (mut marked, mut first) = (Vec::new(), Vec::new());
         if let Some(separator) = counts.document_separator {
             marked.push(0..0);
@@ -189,7 +210,11 @@ impl Starts {
             let nodes = counts.heads.iter().filter_map(|head| find(&counts.levels, head, order));
             first.push(nodes.collect());
         }
-        Self { marked, first }
+        let raw = (1..=counts.order()).map(|order| {
+            let from = raw_suffixes.len().checked_sub(order)?;
+            find(&counts.levels, &raw_suffixes[from..], order)
+        });
+        Self { marked, first, raw: raw.collect() }
     }
 }
 
