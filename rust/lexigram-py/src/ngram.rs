@@ -12,14 +12,14 @@ use crate::error::{Callback, attached, detached, to_python};
 
 /// A contiguous array of ids of either width.
 #[derive(FromPyObject)]
-enum Ids<'py> {
+pub enum Ids<'py> {
     Narrow(PyReadonlyArray1<'py, u16>),
     Wide(PyReadonlyArray1<'py, u32>),
 }
 
 #[pyclass(frozen, module = "lexigram._core")]
-struct NgramModel {
-    model: Model,
+pub struct NgramModel {
+    pub model: Model,
 }
 
 #[pymethods]

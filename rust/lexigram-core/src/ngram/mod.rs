@@ -70,6 +70,7 @@ mod words;
 mod work;
 
 pub use corpus::TextOptions;
+pub use count::{Counts, TokenId};
 pub use kneser_ney::{CountsOfCounts, Discounts};
 pub use model::{LogProb, Model};
 pub use perplexity::TextScore;

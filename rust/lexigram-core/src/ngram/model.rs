@@ -95,7 +95,11 @@ impl Model {
     pub(super) fn new<F: LogProb>(description: Description, levels: Vec<Level<F>>) -> Self {
         let vocab_size = description.vocab_size;
         let pack = |(order, level)| OwnedLevel::new(level, order, vocab_size);
-        let levels = (1..).zip(levels).map(pack).collect();
+        Self::packed(description, (1..).zip(levels).map(pack).collect())
+    }
+
+    /// A model of levels that are packed.
+    pub(super) fn packed(description: Description, levels: Vec<OwnedLevel>) -> Self {
         let storage = Storage::Memory(levels);
         let (tokenizer, words) = (None, OnceLock::new());
         Self { description, storage, tokenizer, words, suffixes: true, quantized: None }
