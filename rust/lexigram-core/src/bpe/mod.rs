@@ -35,6 +35,7 @@ pub mod train;
 mod trie;
 mod unstable;
 mod vocabulary;
+mod word_list;
 mod words;
 
 pub use added::AddedToken;
