@@ -61,7 +61,7 @@ struct Side {
 
 impl Side {
     /// A pair of `neighbour` in word `word` is replaced, `by` times.
-    #[inline]
+    #[inline(always)]
     fn change(&mut self, neighbour: u32, word: u32, by: u64) {
         let change = &mut self.changes[neighbour as usize];
         if change.count == 0 {
@@ -273,5 +273,27 @@ impl Learner {
             self.pairs.insert(gained, Pair { count, words });
             self.heap.push((count, Reverse(gained)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::words::Codes;
+    use super::*;
+
+    /// Frequent pairs that would be too long must not raise the threshold.
+    #[test]
+    fn forbidden_pairs_do_not_count_for_the_threshold() {
+        let mut words = Words::new(Codes::new(400));
+        for (left, right) in (0..40).flat_map(|i| (0..40).map(move |j| (i, j))) {
+            words.push([256 + left, 256 + right].into_iter(), 1000).unwrap();
+        }
+        words.push([0, 1].into_iter(), 5).unwrap();
+        let lengths = (0..300).map(|id| if id < 256 { 1 } else { 2 }).collect();
+        let mut learner = Learner::new(words, lengths, 1, Some(2));
+        learner.count(10);
+        assert_eq!((learner.threshold, learner.pairs.len()), (1, 1));
+        assert_eq!(learner.merge_best(300, 10), Some((0, 1)));
+        assert_eq!(learner.merge_best(301, 9), None);
     }
 }

@@ -187,7 +187,10 @@ impl PieceCounts {
         slots.fill(FREE);
         slots.resize(mask + 1, FREE);
         for (place, piece) in self.pieces(0, self.end()) {
-            let mut slot = hash(key(piece, 0, piece.len())) as usize & mask;
+            let long = if self.entries[place + COUNT] == LONG { size_of::<u32>() } else { 0 };
+            let start = place + COUNT + 1 + long;
+            // The key is read from all entries: there are bytes behind every piece.
+            let mut slot = hash(key(&self.entries, start, start + piece.len())) as usize & mask;
             while slots[slot] != FREE {
                 slot = (slot + 1) & mask;
             }

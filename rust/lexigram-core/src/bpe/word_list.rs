@@ -14,7 +14,7 @@ pub struct End(u32);
 
 impl End {
     /// Moves behind `word`, and returns the distance to it; `None` if it is the last word already.
-    #[inline]
+    #[inline(always)]
     fn step(&mut self, word: u32) -> Option<u32> {
         let end = word + 1;
         debug_assert!(end >= self.0, "words come in the order of their places");
@@ -25,7 +25,7 @@ impl End {
 
     /// As [`WordList::push`], on a list of which only the length in bytes is wanted; returns by how
     /// much it grows.
-    #[inline]
+    #[inline(always)]
     pub fn measure(&mut self, word: u32) -> u32 {
         self.step(word).map_or(0, |step| (u32::BITS - step.leading_zeros()).max(1).div_ceil(7))
     }
@@ -38,7 +38,7 @@ impl WordList {
     }
 
     /// Appends a word that is not before the last one, unless it is the last one.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, word: u32) {
         let Some(mut step) = self.end.step(word) else { return };
         while step >= 0x80 {

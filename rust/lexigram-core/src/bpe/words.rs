@@ -182,6 +182,16 @@ impl Words {
             let word = at as u32;
             let (count, tokens) = self.count(at);
             at = tokens;
+            if !VARY {
+                for pair in self.units[tokens..].windows(2) {
+                    at += 1;
+                    if pair[1] == END_MARK {
+                        break;
+                    }
+                    take(word, count, (u32::from(pair[0]) - 1, u32::from(pair[1]) - 1));
+                }
+                continue;
+            }
             let mut before = None;
             loop {
                 let (code, next) = self.codes.read::<VARY>(&self.units, at);
@@ -262,6 +272,7 @@ impl Words {
     }
 
     /// Closes the gaps between words, which then begin elsewhere, and drops words of one token.
+    #[inline(never)]
     pub fn compact(&mut self) {
         let (mut read, mut write) = (0, 0);
         while read < self.units.len() {
