@@ -148,3 +148,35 @@ fn merged(mut tables: Vec<PieceCounts>) -> Result<PieceCounts> {
     tables.into_iter().try_for_each(|table| all.merge(table))?;
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Threads meet the same pieces, so their tables together take more than one table of all.
+    #[test]
+    fn the_memory_limit_does_not_depend_on_threads() {
+        let text: String = (0..200_000).map(|i| format!(" {}x", i % 3000)).collect();
+        let (pretokenizer, special) =
+            (Pretokenizer::new(Some("gpt2")).unwrap(), Finder::new(&[]).unwrap());
+        let count = |threads, limit| {
+            let counter = PieceCounter::new(&pretokenizer, &special, threads, limit);
+            for _ in 0..2 {
+                counter.add(&[&text])?;
+            }
+            counter.finish()
+        };
+        let needed = count(1, usize::MAX).unwrap().memory();
+        for threads in 1..=3 {
+            for limit in [needed - 1, needed, needed + needed / 2, 2 * needed] {
+                let counted = count(threads, limit).map(|all| (all.len(), all.memory()));
+                if limit < needed {
+                    let error = counted.unwrap_err().to_string();
+                    assert!(error.contains("distinct pieces"), "{error}");
+                } else {
+                    assert_eq!(counted.unwrap(), (3001, needed), "{threads} threads, {limit}");
+                }
+            }
+        }
+    }
+}

@@ -132,14 +132,22 @@ impl Learner {
     /// Counts the pairs of all words, and keeps the most frequent for `wanted` merges.
     #[cold]
     fn count(&mut self, wanted: usize) {
+        if self.words.codes().vary() {
+            self.count_of::<true>(wanted);
+        } else {
+            self.count_of::<false>(wanted);
+        }
+    }
+
+    fn count_of<const VARY: bool>(&mut self, wanted: usize) {
         self.pairs = HashMap::default();
-        self.words.compact();
+        self.words.compact::<VARY>();
         // A pair is at most as frequent as all pairs of its bucket together. Counting only those
         // of frequent buckets one by one takes little memory, however many rare ones there are.
         let bucket =
             |pair: u64| (pair.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - BUCKET_BITS)) as usize;
         let mut sums = vec![0u64; 1 << BUCKET_BITS];
-        self.words.for_each_pair(|_, count, (left, right)| {
+        self.words.for_each_pair::<VARY>(|_, count, (left, right)| {
             let pair = key(left, right);
             if self.is_allowed(pair) {
                 sums[bucket(pair)] += count;
@@ -148,7 +156,7 @@ impl Learner {
         let mut threshold = self.choose_threshold(&sums, wanted);
         loop {
             self.threshold = threshold.max(self.min_frequency);
-            self.pairs = self.count_in(|pair| sums[bucket(pair)] >= self.threshold);
+            self.pairs = self.count_in::<VARY>(|pair| sums[bucket(pair)] >= self.threshold);
             if !self.pairs.is_empty() || self.threshold == self.min_frequency {
                 break;
             }
@@ -165,28 +173,31 @@ impl Learner {
     }
 
     /// Counts the pairs among `chosen` ones, and keeps those that reach the threshold.
-    fn count_in(&self, chosen: impl Fn(u64) -> bool) -> HashMap<u64, Pair, FxBuildHasher> {
+    fn count_in<const VARY: bool>(
+        &self,
+        chosen: impl Fn(u64) -> bool,
+    ) -> HashMap<u64, Pair, FxBuildHasher> {
         #[derive(Default)]
         struct Counted {
             count: u64,
-            bytes: u32,
+            units: u32,
             end: End,
         }
         let mut counted: HashMap<u64, Counted, FxBuildHasher> = HashMap::default();
-        self.words.for_each_pair(|word, count, (left, right)| {
+        self.words.for_each_pair::<VARY>(|word, count, (left, right)| {
             let pair = key(left, right);
             if chosen(pair) && self.is_allowed(pair) {
                 let pair = counted.entry(pair).or_default();
                 pair.count += count;
-                pair.bytes += pair.end.measure(word);
+                pair.units += pair.end.measure(word);
             }
         });
         counted.retain(|_, pair| pair.count >= self.threshold);
-        let pair = |(key, Counted { count, bytes, .. })| {
-            (key, Pair { count, words: WordList::with_capacity(bytes as usize) })
+        let pair = |(key, Counted { count, units, .. })| {
+            (key, Pair { count, words: WordList::with_capacity(units as usize) })
         };
         let mut pairs: HashMap<u64, Pair, FxBuildHasher> = counted.into_iter().map(pair).collect();
-        self.words.for_each_pair(|word, _, (left, right)| {
+        self.words.for_each_pair::<VARY>(|word, _, (left, right)| {
             if let Some(pair) = pairs.get_mut(&key(left, right)) {
                 pair.words.push(word);
             }
@@ -217,6 +228,22 @@ impl Learner {
         self.left.changes.push(Change::default());
         self.right.changes.push(Change::default());
         let merged = self.pairs.remove(&best).map_or_else(WordList::default, |pair| pair.words);
+        if self.words.codes().vary() {
+            self.replace::<true>(&merged, (left, right), token);
+        } else {
+            self.replace::<false>(&merged, (left, right), token);
+        }
+        self.settle((left, right), token);
+        Some((left, right))
+    }
+
+    /// Replaces a pair by `token` in words.
+    fn replace<const VARY: bool>(
+        &mut self,
+        merged: &WordList,
+        (left, right): (u32, u32),
+        token: u32,
+    ) {
         let codes = self.words.codes();
         let (pair, new) = ((codes.code(left), codes.code(right)), codes.code(token));
         let mut ahead = merged.iter().skip(AHEAD);
@@ -224,7 +251,7 @@ impl Learner {
             if let Some(ahead) = ahead.next() {
                 prefetch(self.words.head(ahead));
             }
-            self.words.merge(
+            self.words.merge::<VARY>(
                 word,
                 pair,
                 new,
@@ -232,8 +259,6 @@ impl Learner {
                 |neighbour, by| self.right.change(neighbour, word, by),
             );
         }
-        self.settle((left, right), token);
-        Some((left, right))
     }
 
     /// Brings the pairs up to date with what a merge changed.

@@ -34,8 +34,9 @@ impl Codes {
         Self { first_lead: units.saturating_sub(leads).max(1) as u32 }
     }
 
-    /// Whether there are tokens of two units.
-    fn vary(self) -> bool {
+    /// Whether there are tokens of two units: the `VARY` of the functions that are to know it when
+    /// they are compiled.
+    pub fn vary(self) -> bool {
         self.first_lead <= u32::from(u16::MAX)
     }
 
@@ -50,10 +51,10 @@ impl Codes {
     }
 
     /// The id that a code stands for.
-    #[inline]
-    pub fn id(self, code: Code) -> u32 {
+    #[inline(always)]
+    fn id<const VARY: bool>(self, code: Code) -> u32 {
         let lead = code.0 & u32::from(u16::MAX);
-        if lead < self.first_lead {
+        if !VARY || lead < self.first_lead {
             lead.wrapping_sub(1)
         } else {
             (lead - self.first_lead) << u16::BITS | code.0 >> u16::BITS
@@ -163,16 +164,7 @@ impl Words {
 
     /// Calls `take` with each word, its count, and each of its pairs.
     #[inline(always)]
-    pub fn for_each_pair(&self, take: impl FnMut(u32, u64, (u32, u32))) {
-        if self.codes.vary() {
-            self.for_each_pair_of::<true>(take);
-        } else {
-            self.for_each_pair_of::<false>(take);
-        }
-    }
-
-    #[inline(always)]
-    fn for_each_pair_of<const VARY: bool>(&self, mut take: impl FnMut(u32, u64, (u32, u32))) {
+    pub fn for_each_pair<const VARY: bool>(&self, mut take: impl FnMut(u32, u64, (u32, u32))) {
         let mut at = 0;
         while at < self.units.len() {
             if self.units[at] == END_MARK {
@@ -199,7 +191,7 @@ impl Words {
                     break;
                 }
                 at = next;
-                let id = self.codes.id(code);
+                let id = self.codes.id::<VARY>(code);
                 if let Some(before) = before.replace(id) {
                     take(word, count, (before, id));
                 }
@@ -210,23 +202,7 @@ impl Words {
     /// Replaces a pair by `token` in a word, from left to right. `left` and `right` are called with
     /// the neighbour of each place on that side and the count of the word.
     #[inline(always)]
-    pub fn merge(
-        &mut self,
-        word: u32,
-        pair: (Code, Code),
-        token: Code,
-        left: impl FnMut(u32, u64),
-        right: impl FnMut(u32, u64),
-    ) {
-        if self.codes.vary() {
-            self.merge_of::<true>(word, pair, token, left, right);
-        } else {
-            self.merge_of::<false>(word, pair, token, left, right);
-        }
-    }
-
-    #[inline(always)]
-    fn merge_of<const VARY: bool>(
+    pub fn merge<const VARY: bool>(
         &mut self,
         word: u32,
         pair: (Code, Code),
@@ -254,13 +230,13 @@ impl Words {
             let mut after = codes.read::<VARY>(units, next);
             if here == pair.0 && after.0 == pair.1 {
                 if before != END {
-                    left(codes.id(before), count);
+                    left(codes.id::<VARY>(before), count);
                 }
                 here = token;
                 next = after.1;
                 after = codes.read::<VARY>(units, next);
                 if after.0 != END {
-                    right(codes.id(after.0), count);
+                    right(codes.id::<VARY>(after.0), count);
                 }
             }
             // A token is no longer than what it replaces.
@@ -268,12 +244,15 @@ impl Words {
             (before, read) = (here, next);
             (here, next) = after;
         }
-        units[write..read].fill(END_MARK);
+        units[write] = END_MARK;
+        if read > write + 1 {
+            fill_gap(&mut units[write + 1..read]);
+        }
     }
 
     /// Closes the gaps between words, which then begin elsewhere, and drops words of one token.
     #[inline(never)]
-    pub fn compact(&mut self) {
+    pub fn compact<const VARY: bool>(&mut self) {
         let (mut read, mut write) = (0, 0);
         while read < self.units.len() {
             if self.units[read] == END_MARK {
@@ -283,7 +262,7 @@ impl Words {
             let (start, mut num_tokens) = (read, 0);
             (_, read) = self.count(read);
             loop {
-                let (code, next) = self.codes.read::<true>(&self.units, read);
+                let (code, next) = self.codes.read::<VARY>(&self.units, read);
                 read = next;
                 if code == END {
                     break;
@@ -291,7 +270,9 @@ impl Words {
                 num_tokens += 1;
             }
             if num_tokens > 1 {
-                self.units.copy_within(start..read, write);
+                if write < start {
+                    self.units.copy_within(start..read, write);
+                }
                 write += read - start;
             }
         }
@@ -301,20 +282,36 @@ impl Words {
     }
 }
 
+/// Writes end marks, out of line: most merges leave a gap of one unit.
+#[cold]
+#[inline(never)]
+fn fill_gap(units: &mut [u16]) {
+    units.fill(END_MARK);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn pairs(words: &Words) -> Vec<(u64, (u32, u32))> {
+    fn pairs<const VARY: bool>(words: &Words) -> Vec<(u64, (u32, u32))> {
         let mut found = Vec::new();
-        words.for_each_pair(|_, count, pair| found.push((count, pair)));
+        words.for_each_pair::<VARY>(|_, count, pair| found.push((count, pair)));
         found
     }
 
-    fn check(num_ids: usize, [a, b, c, new]: [u32; 4]) {
+    fn check(num_ids: usize, ids: [u32; 4]) {
         let codes = Codes::new(num_ids);
+        assert_eq!(codes.vary(), num_ids >= 1 << 16);
+        if codes.vary() {
+            check_of::<true>(codes, num_ids, ids)
+        } else {
+            check_of::<false>(codes, num_ids, ids)
+        }
+    }
+
+    fn check_of<const VARY: bool>(codes: Codes, num_ids: usize, [a, b, c, new]: [u32; 4]) {
         for id in (0..num_ids as u32).step_by(1009).chain([a, b, c, new]) {
-            assert_eq!(codes.id(codes.code(id)), id);
+            assert_eq!(codes.id::<VARY>(codes.code(id)), id);
         }
         let mut words = Words::new(codes);
         let max = u64::from(u32::MAX);
@@ -328,22 +325,28 @@ mod tests {
         }
         let expected: Vec<_> =
             counts.iter().flat_map(|&n| [(n, (a, b)), (n, (b, c)), (n, (b, c))]).collect();
-        assert_eq!(pairs(&words), expected);
+        assert_eq!(pairs::<VARY>(&words), expected);
         let mut starts = Vec::new();
-        words.for_each_pair(|word, _, _| starts.push(word));
+        words.for_each_pair::<VARY>(|word, _, _| starts.push(word));
         starts.dedup();
         let (pair, token) = ((words.codes.code(b), words.codes.code(c)), words.codes.code(new));
         let mut neighbours = Vec::new();
         for word in starts {
-            words.merge(word, pair, token, |id, n| neighbours.push((n, id)), |_, _| panic!());
+            words.merge::<VARY>(
+                word,
+                pair,
+                token,
+                |id, n| neighbours.push((n, id)),
+                |_, _| panic!(),
+            );
         }
         assert_eq!(neighbours, counts.map(|n| (n, a)));
         let expected = counts.map(|n| (n, (a, new)));
-        assert_eq!(pairs(&words), expected);
-        words.compact();
-        assert_eq!(pairs(&words), expected);
-        words.compact();
-        assert_eq!(pairs(&words), expected);
+        assert_eq!(pairs::<VARY>(&words), expected);
+        words.compact::<VARY>();
+        assert_eq!(pairs::<VARY>(&words), expected);
+        words.compact::<VARY>();
+        assert_eq!(pairs::<VARY>(&words), expected);
     }
 
     #[test]
@@ -364,8 +367,14 @@ mod tests {
         let seven = words.codes.code(7);
         let (mut left, mut right) = (Vec::new(), Vec::new());
         let token = words.codes.code(299);
-        words.merge(0, (seven, seven), token, |id, _| left.push(id), |id, _| right.push(id));
+        words.merge::<false>(
+            0,
+            (seven, seven),
+            token,
+            |id, _| left.push(id),
+            |id, _| right.push(id),
+        );
         assert_eq!((left, right), (vec![299], vec![7, 7]));
-        assert_eq!(pairs(&words), [(3, (299, 299)), (3, (299, 7))]);
+        assert_eq!(pairs::<false>(&words), [(3, (299, 299)), (3, (299, 7))]);
     }
 }
