@@ -88,10 +88,7 @@ class NgramModel:
         argument outside its limits or an empty stream.
         """
         if memory_limit is not None:
-            raise InvalidInputError(
-                f"memory_limit = {memory_limit}: counting within a limit is not supported yet; "
-                "leave it out, or train on fewer tokens or a lower order"
-            )
+            memory_limit = _count("memory_limit", memory_limit, least=1)
         if _is_stream(tokens):
             vocab_size = tokens.vocab_size if vocab_size is None else vocab_size
             if document_separator is None:
@@ -114,6 +111,7 @@ class NgramModel:
             smoothing=smoothing,
             pseudocount=float(pseudocount),
             prune=[_count("prune", threshold) for threshold in prune],
+            memory_limit=memory_limit,
             num_threads=num_threads,
             progress=progress,
             tokenizer=_tokenizer_json(tokenizer),

@@ -29,7 +29,7 @@ impl NgramModel {
     #[staticmethod]
     #[pyo3(signature = (
         tokens, *, order, vocab_size, document_separator, smoothing, pseudocount, prune,
-        num_threads, progress, tokenizer
+        memory_limit, num_threads, progress, tokenizer
     ))]
     #[allow(clippy::too_many_arguments)]
     fn train(
@@ -41,14 +41,22 @@ impl NgramModel {
         smoothing: &str,
         pseudocount: f64,
         prune: Vec<u32>,
+        memory_limit: Option<u64>,
         num_threads: Option<usize>,
         progress: Option<Py<PyAny>>,
         tokenizer: Option<String>,
     ) -> PyResult<Self> {
         let smoothing =
             Smoothing::from_name(smoothing, pseudocount).map_err(|error| to_python(py, error))?;
-        let options =
-            Options { order, vocab_size, document_separator, smoothing, prune, num_threads };
+        let options = Options {
+            order,
+            vocab_size,
+            document_separator,
+            smoothing,
+            prune,
+            memory_limit,
+            num_threads,
+        };
         let progress = Callback::new(progress);
         let mut model = match &tokens {
             Ids::Narrow(ids) => {

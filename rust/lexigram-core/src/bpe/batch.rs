@@ -16,11 +16,16 @@ use std::thread;
 
 use super::added::Finders;
 use super::memory::output;
-use super::tokenizer::{Allowed, Text, Tokenizer, Workspace};
+use super::text::{Allowed, Text};
+use super::tokenizer::Tokenizer;
+use super::workspace::Workspace;
 use crate::{Error, Result};
 
 /// Text of about this many bytes is one unit of work.
 const GROUP_BYTES: usize = 1 << 16;
+
+/// From so many bytes on it pays to copy a word cache for a thread that has none.
+const MUCH: usize = 1 << 21;
 
 /// How many threads to use when the caller does not say.
 pub(super) fn default_threads() -> usize {
@@ -49,20 +54,20 @@ pub(super) fn in_order<T: Send>(
             }
             mine.push((i, work(i)));
         }
-        if let Ok(mut done) = done.lock() {
-            done.append(&mut mine);
-        }
+        done.lock().unwrap_or_else(PoisonError::into_inner).append(&mut mine);
     };
     on_threads(threads, run);
-    let mut done = done.into_inner().unwrap_or_default();
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_unstable_by_key(|(i, _)| *i);
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-/// Runs `run` on so many threads, this one among them, and waits for all.
+/// Runs `run` on so many threads, this one among them, and waits for all. Fewer if the system has
+/// no more to give: what one does not take another does.
 fn on_threads(threads: usize, run: impl Fn() + Sync) {
     thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(&run)).collect();
+        let start = |_| thread::Builder::new().spawn_scoped(scope, &run).ok();
+        let others: Vec<_> = (1..threads).map_while(start).collect();
         run();
         for other in others {
             if let Err(panic) = other.join() {
@@ -118,16 +123,19 @@ impl Tokenizer {
         joined.output.ids = output(bytes / 4 + texts.len());
         joined.output.offsets.push(0);
         if threads == 1 {
-            self.with_workspace(|work| {
+            self.workspaces.with(|work| {
                 units
                     .iter()
                     .try_for_each(|unit| self.encode_unit(unit, &finders, work, &mut joined.output))
             })?;
             return Ok((joined.output.ids, joined.output.offsets));
         }
+        if bytes >= MUCH {
+            self.workspaces.share_words(threads);
+        }
         let (next, joined) = (AtomicUsize::new(0), Mutex::new(joined));
         let run = || {
-            self.with_workspace(|work| {
+            self.workspaces.with(|work| {
                 let mut mine = Output::default();
                 loop {
                     let i = next.fetch_add(1, Ordering::Relaxed);

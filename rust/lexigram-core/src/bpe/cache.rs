@@ -79,10 +79,13 @@ impl Entry {
     }
 }
 
-type Bucket = [Entry; 2];
+/// One cache line, wherever the table lies.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
+struct Bucket([Entry; 2]);
 
 /// A bounded map from pieces to tokens.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct WordCache {
     table: Table,
     ring: Ring,
@@ -102,6 +105,11 @@ impl WordCache {
     pub fn new(max_buckets: usize) -> Self {
         let (keys, places) = ([0; MAX_PIECES], [0; MAX_PIECES]);
         Self { table: Table::new(max_buckets), ring: Ring::default(), keys, places }
+    }
+
+    /// The bytes of its table, which grows with the number of pieces that it knows.
+    pub fn table_bytes(&self) -> usize {
+        size_of_val(self.table.buckets.as_slice())
     }
 
     /// Appends the tokens of successive pieces of `text`, of which the first begins at `start` and
@@ -172,7 +180,7 @@ impl WordCache {
 }
 
 /// The entries.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Table {
     buckets: Zeroed<Bucket>,
     max_buckets: usize,
@@ -209,7 +217,9 @@ impl Table {
         let size = self.buckets.as_slice().len() * 2;
         let old = std::mem::replace(&mut self.buckets, Zeroed::new(size));
         self.room = size * 3 / 2;
-        for entry in old.as_slice().iter().flatten().filter(|entry| entry.key != 0) {
+        for entry in
+            old.as_slice().iter().flat_map(|bucket| &bucket.0).filter(|entry| entry.key != 0)
+        {
             self.put(*entry);
         }
     }
@@ -275,21 +285,22 @@ impl Table {
         hash as usize & (self.buckets.as_slice().len() - 1)
     }
 
-    /// The entry of a key in any bucket of its group. It changes places with the older one of its
-    /// own bucket, so that what is asked for again and again is found there.
+    /// The entry of a key in any bucket of its group. It becomes the newer one of its own bucket, so
+    /// that what is asked for again and again is found there; the older one takes its place.
     fn find_and_promote(&mut self, key: u128) -> Option<&Entry> {
         let own = self.bucket(key);
         let buckets = self.buckets.as_mut_slice();
         let places = (0..GROUP).flat_map(|other| [(own ^ other, 0), (own ^ other, 1)]);
         let (bucket, entry) =
-            places.into_iter().find(|&(bucket, entry)| buckets[bucket][entry].key == key)?;
+            places.into_iter().find(|&(bucket, entry)| buckets[bucket].0[entry].key == key)?;
         if bucket == own {
-            return Some(&buckets[own][entry]);
+            return Some(&buckets[own].0[entry]);
         }
-        let older = buckets[own][1];
-        buckets[own][1] = buckets[bucket][entry];
-        buckets[bucket][entry] = older;
-        Some(&buckets[own][1])
+        let found = buckets[bucket].0[entry];
+        let [newer, older] = &mut buckets[own].0;
+        let displaced = std::mem::replace(older, std::mem::replace(newer, found));
+        buckets[bucket].0[entry] = displaced;
+        Some(&buckets[own].0[0])
     }
 
     fn put(&mut self, entry: Entry) {
@@ -298,12 +309,12 @@ impl Table {
         let buckets = self.buckets.as_mut_slice();
         for other in 0..GROUP {
             let same = |old: &&mut Entry| old.key == entry.key || old.key == 0;
-            if let Some(free) = buckets[own ^ other].iter_mut().find(same) {
+            if let Some(free) = buckets[own ^ other].0.iter_mut().find(same) {
                 *free = entry;
                 return;
             }
         }
-        let [newer, older] = &mut buckets[own];
+        let [newer, older] = &mut buckets[own].0;
         *older = *newer;
         *newer = entry;
     }
@@ -320,7 +331,7 @@ fn find_known(
 ) -> (usize, usize, usize) {
     let (mut done, mut filled, mut last) = (0, 0, 0);
     for (&key, &place) in keys.iter().zip(places) {
-        let [newer, older] = &buckets[place as usize];
+        let [newer, older] = &buckets[place as usize].0;
         let entry = if newer.key == key { newer } else { older };
         let (tokens, count) = entry.tokens();
         if entry.key != key || count == 0 {

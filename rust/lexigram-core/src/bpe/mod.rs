@@ -30,6 +30,7 @@ pub mod stream;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod text;
 mod tokenizer;
 pub mod train;
 mod trie;
@@ -37,6 +38,7 @@ mod unstable;
 mod vocabulary;
 mod word_list;
 mod words;
+mod workspace;
 
 pub use added::AddedToken;
 pub use merges::Merge;
@@ -44,5 +46,6 @@ pub use normalize::Normalization;
 pub use offsets::character_spans;
 pub use piece_counts::PieceCounts;
 pub use post_process::PostProcessor;
-pub use tokenizer::{Allowed, Parts, Text, Tokenizer};
+pub use text::{Allowed, Text};
+pub use tokenizer::{Parts, Tokenizer};
 pub use vocabulary::{MAX_ID, Vocabulary};

@@ -542,7 +542,7 @@ fn a_lock_that_is_never_free_again_stops_nobody() {
     // As in a process that was forked while another thread held it.
     let tokenizer = train(&["low lower lowest"], options(270, Some("gpt2")));
     let before = ids(&tokenizer, "lower");
-    let held = tokenizer.kept_workspaces();
+    let held = tokenizer.workspaces.kept();
     assert!(held.is_some());
     assert_eq!(ids(&tokenizer, "lower"), before);
     drop(held);

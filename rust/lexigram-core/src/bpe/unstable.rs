@@ -19,7 +19,8 @@ use std::collections::BTreeSet;
 use super::encode::Scratch;
 use super::memory::made;
 use super::naive;
-use super::tokenizer::{Allowed, Text, Tokenizer};
+use super::text::{Allowed, Text};
+use super::tokenizer::Tokenizer;
 use super::vocabulary::NO_TOKEN;
 use crate::{Error, Result};
 
@@ -38,7 +39,7 @@ impl Tokenizer {
         let finder = self.finder(allowed)?;
         let mut ids = Vec::new();
         let mut last =
-            self.with_workspace(|work| self.encode_str(text, &finder, work, &mut ids))?;
+            self.workspaces.with(|work| self.encode_str(text, &finder, work, &mut ids))?;
         let blank = |id: u32| self.is_blank(id);
         if last < ids.len() && blank(ids[last]) {
             last -= ids[..last].iter().rev().take_while(|&&id| blank(id)).count();

@@ -22,15 +22,15 @@ use std::borrow::Cow;
 use rayon::prelude::*;
 
 use super::count::Counts;
-use super::kneser_ney::{Discounts, adjusted_counts, counts_of_counts, suffix_links};
+use super::kneser_ney::{AHEAD, Discounts, adjusted_counts, counts_of_counts, suffix_links};
 use super::model::{Description, Level, Model};
 use super::work::{Meter, pieces, split_mut};
 use super::{Options, STUPID_BACKOFF_FACTOR, Smoothing};
-use crate::Result;
+use crate::{Result, prefetch};
 
 /// Turns counts into a model.
 pub(super) fn estimate(counts: Counts, options: &Options, meter: &mut Meter<'_>) -> Result<Model> {
-    let Counts { levels: mut counted, num_tokens, head } = counts;
+    let Counts { levels: mut counted, num_tokens, heads, .. } = counts;
     let smoothing = options.smoothing;
     let linked = matches!(smoothing, Smoothing::ModifiedKneserNey | Smoothing::WittenBell);
     let adjusts = smoothing == Smoothing::ModifiedKneserNey;
@@ -44,13 +44,13 @@ pub(super) fn estimate(counts: Counts, options: &Options, meter: &mut Meter<'_>)
         } else if order < options.order {
             meter.advance(num_tokens)?;
         }
-        let raw = &counted[order - 1].counts;
+        let raw = &counted[order - 1].counts[..];
         let counts = if adjusts && order < options.order {
             let separator = options.document_separator;
-            let adjusted = || adjusted_counts(&counted, order, &links_above, separator, &head);
+            let adjusted = || adjusted_counts(&counted, order, &links_above, separator, &heads);
             Cow::Owned(meter.run(adjusted))
         } else {
-            Cow::Borrowed(raw.as_slice())
+            Cow::Borrowed(raw)
         };
         let n = counts_of_counts(&counts);
         let discounts = if adjusts { Discounts::new(n) } else { Discounts::NONE };
@@ -81,11 +81,11 @@ pub(super) fn estimate(counts: Counts, options: &Options, meter: &mut Meter<'_>)
     }
     let seen = counted[0].counts.iter().filter(|&&count| count > 0).count() as u64;
     for (level, counted) in levels.iter_mut().zip(&mut counted) {
-        level.words = std::mem::take(&mut counted.words);
-        level.children = std::mem::take(&mut counted.children);
+        level.words = std::mem::take(&mut counted.words).into_vec();
+        level.children = std::mem::take(&mut counted.children).into_vec();
     }
     if options.prune.iter().any(|&threshold| threshold > 0) {
-        let raw: Vec<Vec<u32>> = counted.into_iter().map(|level| level.counts).collect();
+        let raw: Vec<Vec<u32>> = counted.into_iter().map(|level| level.counts.into_vec()).collect();
         drop_pruned(&mut levels, &raw, options);
     }
     let mut num_ngrams: Vec<u64> = levels.iter().map(|level| level.words.len() as u64).collect();
@@ -171,10 +171,21 @@ impl Estimator<'_> {
             _ => held_back / denominator,
         };
         for (i, value) in followers.zip(values) {
+            self.expect(i + AHEAD);
             let kept = f64::from(self.counts[i]) - self.discounts.of(self.counts[i]);
             *value = kept / denominator + weight * self.lower(i);
         }
         weight
+    }
+
+    /// Asks for what [`Self::lower`] will read.
+    #[inline]
+    fn expect(&self, ngram: usize) {
+        if let Some(&link) = self.links.get(ngram)
+            && let Some(value) = self.lower.get(link as usize)
+        {
+            prefetch(value);
+        }
     }
 
     fn lower(&self, ngram: usize) -> f64 {

@@ -10,12 +10,14 @@
 //! D₃ serves all a ≥ 3. Where n₁, n₂ or n₃ is 0 or a D_j leaves [0, j] (small or artificial
 //! data), the order takes ½, 1, 1½, the fallback of KenLM.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rayon::prelude::*;
 
 use super::count::CountLevel;
 use super::work::{Meter, PIECE, pieces, split_mut};
+use crate::prefetch;
 use crate::{Error, Result};
 
 /// n₁ … n₄: how many n-grams of an order have the count 1, 2, 3, 4.
@@ -58,6 +60,9 @@ impl Discounts {
     }
 }
 
+/// How many links ahead memory is asked for.
+pub(super) const AHEAD: usize = 24;
+
 /// n₁ … n₄ of the counts of one order.
 pub(super) fn counts_of_counts(counts: &[u32]) -> CountsOfCounts {
     let mut n = [0; 4];
@@ -81,7 +86,7 @@ pub(super) fn suffix_links(
     let words = &levels[order - 1].words;
     if order == 2 {
         meter.advance(units)?;
-        return Ok(words.clone());
+        return Ok(words.to_vec());
     }
     let children = &levels[order - 2].children;
     let (lower, lower_children) = (&levels[order - 2].words, &levels[order - 3].children);
@@ -89,25 +94,72 @@ pub(super) fn suffix_links(
     let ranges = pieces(children);
     let ends: Vec<usize> = ranges.iter().map(|range| children[range.end] as usize).collect();
     let items = ranges.into_iter().zip(split_mut(&mut result, &ends)).collect();
-    // The suffix of hw is the continuation w of the suffix of h; both lists are sorted.
+    // The suffix of hw is the continuation w of the suffix of h.
     let found = meter.stage(units, items, |(range, out): (_, &mut [u32])| {
         let base = children[range.start] as usize;
-        range.into_iter().all(|context| {
-            let (from, to) = (children[context] as usize, children[context + 1] as usize);
-            let suffix = links[context] as usize;
-            let mut at = lower_children[suffix] as usize;
-            let end = lower_children[suffix + 1] as usize;
-            (from..to).all(|i| {
-                at += lower[at..end].partition_point(|&word| word < words[i]);
-                out[i - base] = at as u32;
-                at < end && lower[at] == words[i]
-            })
-        })
+        let contexts = range.flat_map(|context| {
+            let followers = children[context + 1] - children[context];
+            std::iter::repeat_n(links[context], followers as usize)
+        });
+        let words = &words[base..base + out.len()];
+        find_all(lower_children, lower, contexts, words, out)
     })?;
     match found.iter().all(|&found| found) {
         true => Ok(result),
         false => Err(Error::Internal(format!("an n-gram of order {order} has no suffix"))),
     }
+}
+
+/// How many searches run side by side, so that they wait for memory together.
+const SEARCHES: usize = 64;
+
+/// Finds each of `words` among the continuations of its context: `found[i]` is where in `lower` it
+/// stands. Whether all were there.
+fn find_all(
+    children: &[u32],
+    lower: &[u32],
+    mut contexts: impl Iterator<Item = u32>,
+    words: &[u32],
+    found: &mut [u32],
+) -> bool {
+    let mut all = true;
+    let mut parents = [0; SEARCHES];
+    let mut lengths = [0; SEARCHES];
+    for (words, found) in words.chunks(SEARCHES).zip(found.chunks_mut(SEARCHES)) {
+        for (parent, context) in parents.iter_mut().zip(contexts.by_ref().take(words.len())) {
+            *parent = context as usize;
+            prefetch(&children[*parent]);
+        }
+        let mut longest = 0;
+        for ((place, length), &parent) in found.iter_mut().zip(&mut lengths).zip(&parents) {
+            *place = children[parent];
+            *length = children[parent + 1] - *place;
+            longest = longest.max(*length);
+            lower.get(middle(*place, *length)).into_iter().for_each(prefetch);
+        }
+        // The word of a search is in the `length` ones from `place` on; the length is halved until
+        // one is left.
+        while longest > 1 {
+            for ((place, length), &word) in found.iter_mut().zip(&mut lengths).zip(words) {
+                let half = *length / 2;
+                if half > 0 && lower[middle(*place, *length)] <= word {
+                    *place += half;
+                }
+                *length -= half;
+                prefetch(&lower[middle(*place, *length)]);
+            }
+            longest -= longest / 2;
+        }
+        let is_there = |(&place, &word): (&u32, &u32)| lower.get(place as usize) == Some(&word);
+        all &= found.iter().zip(words).all(is_there);
+    }
+    all
+}
+
+/// What a search that is at `place` compares next.
+#[inline(always)]
+fn middle(place: u32, length: u32) -> usize {
+    (place + length / 2) as usize
 }
 
 /// The adjusted counts of `order` < N, from the links of the order above.
@@ -116,12 +168,15 @@ pub(super) fn adjusted_counts(
     order: usize,
     links_above: &[u32],
     separator: Option<u32>,
-    head: &[u32],
+    heads: &[Vec<u32>],
 ) -> Vec<u32> {
     let arrivals: Vec<AtomicU32> =
         (0..levels[order - 1].counts.len()).map(|_| AtomicU32::new(0)).collect();
     links_above.par_chunks(PIECE).for_each(|links| {
-        for &link in links {
+        for (i, &link) in links.iter().enumerate() {
+            if let Some(&later) = links.get(i + AHEAD) {
+                prefetch(&arrivals[later as usize]);
+            }
             // A sum of integers does not depend on the order of its terms.
             arrivals[link as usize].fetch_add(1, Ordering::Relaxed);
         }
@@ -136,8 +191,12 @@ pub(super) fn adjusted_counts(
             }
             adjusted[from..to].copy_from_slice(&levels[order - 1].counts[from..to]);
         }
-    } else if let Some(node) = find(levels, head, order) {
-        adjusted[node] += 1;
+    } else {
+        // However many streams begin alike, their start is one neighbour.
+        let starts = heads.iter().filter_map(|head| find(levels, head, order));
+        for node in starts.collect::<BTreeSet<_>>() {
+            adjusted[node] += 1;
+        }
     }
     adjusted
 }

@@ -33,9 +33,11 @@
 //! assert!(logprobs[1] > logprobs[2]);
 //! ```
 
+pub mod column;
 pub mod count;
 mod estimate;
 mod file;
+mod key;
 mod kneser_ney;
 mod model;
 #[cfg(test)]
@@ -120,6 +122,9 @@ pub struct Options {
     /// Drops the n-grams of order k whose raw count is at most `prune[k − 1]`; the last entry
     /// holds for all longer orders. Their probability mass goes to the shorter context.
     pub prune: Vec<u32>,
+    /// The memory in bytes that counting may take; what does not fit into it goes to temporary
+    /// files. `None`: no limit. The model does not depend on it.
+    pub memory_limit: Option<u64>,
     /// Worker threads; `None`: as many as there are cores. The model does not depend on it.
     pub num_threads: Option<usize>,
 }
@@ -133,6 +138,7 @@ impl Options {
             document_separator: None,
             smoothing: Smoothing::ModifiedKneserNey,
             prune: Vec::new(),
+            memory_limit: None,
             num_threads: None,
         }
     }
@@ -182,8 +188,8 @@ impl Options {
 }
 
 impl Model {
-    /// Counts `tokens` and estimates a model. Progress is in tokens times passes: for each order
-    /// one that counts, one that links (but for the first) and one that estimates.
+    /// Counts `tokens` and estimates a model. Progress is in tokens times passes: two that count,
+    /// and for each order one that links (but for the first) and one that estimates.
     pub fn train<T: count::TokenId>(
         tokens: &[T],
         options: &Options,
@@ -191,7 +197,7 @@ impl Model {
     ) -> Result<Self> {
         options.check()?;
         let threads = Threads::new(options.num_threads)?;
-        let total = tokens.len() as u64 * (3 * options.order as u64 - 1);
+        let total = tokens.len() as u64 * (2 * options.order as u64 + 1);
         let mut meter = Meter::new(progress, &threads, total);
         let counts = count::count(tokens, options, &mut meter)?;
         estimate::estimate(counts, options, &mut meter)

@@ -62,6 +62,29 @@ pub(super) struct LevelView<'a> {
     pub backoffs: &'a [f64],
 }
 
+/// One level, read by node. Whoever walks a trie uses these and knows nothing of how it lies.
+impl LevelView<'_> {
+    /// The last id of n-gram i; in level 1, i itself.
+    pub fn word(&self, i: usize) -> u32 {
+        self.words.get(i).copied().unwrap_or(i as u32)
+    }
+
+    /// ln p of its last id given the others.
+    pub fn logprob(&self, i: usize) -> f64 {
+        self.logprobs[i]
+    }
+
+    /// ln γ of it as a context.
+    pub fn backoff(&self, i: usize) -> f64 {
+        self.backoffs[i]
+    }
+
+    /// Where its continuations lie in the next level.
+    pub fn followers(&self, i: usize) -> std::ops::Range<usize> {
+        self.children[i] as usize..self.children[i + 1] as usize
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum Storage {
     Memory(Vec<Level>),
@@ -276,8 +299,8 @@ impl<'a> Query<'a> {
 
     /// Where the continuations of a node of the j-th level lie in the next.
     fn followers(&self, j: usize, node: u32) -> (usize, usize) {
-        let children = self.levels[j - 1].children;
-        (children[node as usize] as usize, children[node as usize + 1] as usize)
+        let followers = self.levels[j - 1].followers(node as usize);
+        (followers.start, followers.end)
     }
 
     fn extend(&self, context: &mut Context, id: u32, hits: &[u32; MAX_ORDER]) {
@@ -301,21 +324,21 @@ impl<'a> Query<'a> {
         let mut paid = 0.0;
         for j in (1..=context.length).rev() {
             if hits[j] != ABSENT {
-                return paid + self.levels[j].logprobs[hits[j] as usize];
+                return paid + self.levels[j].logprob(hits[j] as usize);
             }
             paid += self.backoff(context, j);
             if let Some(uniform) = self.uniform {
                 return paid + uniform;
             }
         }
-        paid + self.levels[0].logprobs[hits[0] as usize]
+        paid + self.levels[0].logprob(hits[0] as usize)
     }
 
     /// ln of the weight of the context's last j ids.
     fn backoff(&self, context: &Context, j: usize) -> f64 {
         match context.nodes[j] {
             ABSENT => self.missing,
-            node => self.levels[j - 1].backoffs[node as usize],
+            node => self.levels[j - 1].backoff(node as usize),
         }
     }
 

@@ -57,6 +57,17 @@ impl Naive {
         Self { options: options.clone(), counts, used }
     }
 
+    /// All n-grams and their counts; the begin marker is the separator again.
+    pub fn ngrams(&self) -> Vec<(Vec<u32>, u32)> {
+        let separator = i64::from(self.options.document_separator.unwrap_or(0));
+        let plain = |&id: &i64| if id == BEGIN { separator } else { id } as u32;
+        let ids = |ngram: &Vec<i64>| ngram.iter().map(plain).collect();
+        let mut all: Vec<_> =
+            self.counts.iter().map(|(ngram, &count)| (ids(ngram), count)).collect();
+        all.sort();
+        all
+    }
+
     pub fn num_ngrams(&self) -> Vec<u64> {
         let kept = |order: usize| {
             let of_order = self.counts.iter().filter(|(ngram, _)| ngram.len() == order);

@@ -33,7 +33,7 @@ impl Record {
 }
 
 /// The last records, as many as there is room for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Ring {
     words: Zeroed<u32>,
     /// The position after the last record.

@@ -23,7 +23,9 @@
 use std::sync::Arc;
 
 use super::super::added::{AddedToken, Finder, Finders};
-use super::super::tokenizer::{Allowed, Tokenizer, Workspace};
+use super::super::text::Allowed;
+use super::super::tokenizer::Tokenizer;
+use super::super::workspace::Workspace;
 use super::OnError;
 use super::normalize::Normalize;
 use super::split::{Part, Split};
@@ -126,7 +128,7 @@ impl StreamEncoder {
         // Until it has worked: a panic counts as well.
         self.failed = true;
         let tokenizer = Arc::clone(&self.tokenizer);
-        tokenizer.with_workspace(|workspace| work(self, workspace))?;
+        tokenizer.workspaces.with(|workspace| work(self, workspace))?;
         self.failed = false;
         Ok(())
     }
