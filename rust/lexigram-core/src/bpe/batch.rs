@@ -64,7 +64,7 @@ pub(super) fn in_order<T: Send>(
 
 /// Runs `run` on so many threads, this one among them, and waits for all. Fewer if the system has
 /// no more to give: what one does not take another does.
-fn on_threads(threads: usize, run: impl Fn() + Sync) {
+pub(super) fn on_threads(threads: usize, run: impl Fn() + Sync) {
     thread::scope(|scope| {
         let start = |_| thread::Builder::new().spawn_scoped(scope, &run).ok();
         let others: Vec<_> = (1..threads).map_while(start).collect();

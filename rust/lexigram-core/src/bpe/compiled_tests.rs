@@ -58,7 +58,7 @@ impl Case {
     }
 
     fn load(&self) -> Tokenizer {
-        read_tiktoken_with(&self.source, Some("gpt2"), special(), Some(&self.folder())).unwrap()
+        read_tiktoken_with(&self.source, Some("gpt2"), special(), Some(&self.folder()), 0).unwrap()
     }
 
     /// The one file in the folder.
@@ -149,13 +149,13 @@ fn a_file_of_another_vocabulary_is_not_taken() {
     let case = Case::new();
     case.load();
     let file = case.file();
-    let tables = Tables::new([(0, &b"a"[..])], &[], &[], Some(vec![]));
+    let tables = Tables::new([(0, &b"a"[..])], &[], &[], Some(vec![]), 1);
     assert!(tables.is_err(), "bytes are missing");
     // A sound file under the wrong name.
     let tokens: Vec<(u32, [u8; 1])> =
         (0..=255).map(|byte| (255 - u32::from(byte), [byte])).collect();
     let tokens = tokens.iter().map(|(id, token)| (*id, &token[..]));
-    let other = Tables::new(tokens, &[], &special(), None).unwrap();
+    let other = Tables::new(tokens, &[], &special(), None, 1).unwrap();
     let elsewhere = Compiled::new(&case.folder(), "other", Digest::of(b""), &special());
     elsewhere.write(&other);
     assert!(elsewhere.read(&special()).is_some());
@@ -180,7 +180,7 @@ fn what_would_not_be_read_is_not_written() {
     for (length, kept) in [(u16::MAX as usize, true), (1 + u16::MAX as usize, false)] {
         let added = vec![AddedToken::special("x".repeat(length), 256)];
         let tokens = tokens.iter().map(|(id, token)| (*id, &token[..]));
-        let tables = Tables::new(tokens, &[], &added, None).unwrap();
+        let tables = Tables::new(tokens, &[], &added, None, 1).unwrap();
         let compiled = Compiled::new(&case.folder(), "long", Digest::of(b""), &added);
         compiled.write(&tables);
         assert_eq!(compiled.path.exists(), kept);
@@ -256,7 +256,7 @@ proptest! {
         fs::create_dir_all(case.folder()).unwrap();
         let compiled = case.compiled();
         let content = fs::read(&case.source).unwrap();
-        let tables = super::super::rank_file::tables_of_ranks(&content, &case.source, &special());
+        let tables = super::super::rank_file::tables_of_ranks(&content, &case.source, &special(), 1);
         write_hostile(&compiled, &tables.unwrap(), |sections| {
             for &(section, at, value, turned) in &changes {
                 let numbers = &mut sections[section];
@@ -287,7 +287,7 @@ fn merges_of_tokens_that_do_not_join_are_refused() {
     let case = Case::new();
     let content = fs::read(&case.source).unwrap();
     let tables =
-        super::super::rank_file::tables_of_ranks(&content, &case.source, &special()).unwrap();
+        super::super::rank_file::tables_of_ranks(&content, &case.source, &special(), 1).unwrap();
     let read =
         |merge: Option<Merge>, pairs: &dyn Fn(&mut [u64]), byte_pairs: &dyn Fn(&mut [u32])| {
             let (merges, slots, bytes) = tables.merges.tables().unwrap();

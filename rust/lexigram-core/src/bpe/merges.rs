@@ -17,18 +17,18 @@
 //! So a rank file is the same as one merge for each token that its own bytes encode to, which is
 //! what [`Merges::from_ranks`] finds.
 //!
-//! It goes through the tokens by rank and encodes the bytes of each by the merges of lower rank.
-//! Where that ends in two tokens, they are the last merge: up to there the rule, which may use
-//! merges of higher rank too, would have taken the same ones, as a lower one was there each time.
-//! Where it ends in more, as can be in a file whose parts do not come before the whole, the rule
-//! itself is followed.
+//! It goes through the tokens by rank and encodes the bytes of each by the merges of lower rank
+//! ([`super::last_merge`]). Where that ends in two tokens, they are the last merge: up to there the
+//! rule, which may use merges of higher rank too, would have taken the same ones, as a lower one was
+//! there each time. Where it ends in more, as can be in a file whose parts do not come before the
+//! whole, the rule itself is followed.
 
 use bytemuck::{Pod, Zeroable};
 
+use super::last_merge;
 use super::memory::Zeroed;
 use super::naive;
 use super::pairs::{Cuckoo, MAX_SIZE, Pairs};
-use super::short::{self, SHORT};
 use super::vocabulary::{NO_TOKEN, Vocabulary};
 use crate::{Error, Result};
 
@@ -82,29 +82,33 @@ impl Merges {
         Ok(table)
     }
 
-    /// The merges that a rank file stands for, where ids are ranks.
-    pub fn from_ranks(vocabulary: &Vocabulary, byte_ids: &[u32; 256]) -> Result<Self> {
+    /// The merges that a rank file stands for, where ids are ranks, found on at most so many
+    /// `threads`.
+    pub fn from_ranks(
+        vocabulary: &Vocabulary,
+        byte_ids: &[u32; 256],
+        threads: usize,
+    ) -> Result<Self> {
         let mut table = Self::with_room_for(vocabulary.num_tokens(), vocabulary.size());
-        let mut parts = [0; SHORT + 1];
-        let two = |parts: &[u32]| match *parts {
-            [left, right] if left != NO_TOKEN && right != NO_TOKEN => Some((left, right)),
-            _ => None,
-        };
-        for (id, token) in vocabulary.iter() {
-            if token.len() < 2 || !vocabulary.is_ordinary(id) {
-                continue;
-            }
-            let last_merge = match short::applies(token, &table) {
-                true => two(short::encode(token, byte_ids, &table, &mut parts)),
-                false => two(&naive::encode(token, byte_ids, &table)),
-            };
-            let last_merge = last_merge.or_else(|| naive::last_merge(token, vocabulary));
-            if let Some((left, right)) = last_merge {
+        let longer = |&(id, token): &(u32, &[u8])| token.len() > 1 && vocabulary.is_ordinary(id);
+        let tokens: Vec<(u32, &[u8])> = vocabulary.iter().filter(longer).collect();
+        let mut found = Vec::new();
+        let mut at = 0;
+        while at < tokens.len() {
+            let batch = last_merge::batch(&tokens, at, threads);
+            last_merge::find_all(batch, byte_ids, &table, threads, &mut found);
+            for (i, &(id, token)) in batch.iter().enumerate() {
+                let ahead = found.get(i).copied().flatten();
+                let last_merge = ahead
+                    .or_else(|| last_merge::find(token, byte_ids, &table))
+                    .or_else(|| naive::last_merge(token, vocabulary));
+                let Some((left, right)) = last_merge else { continue };
                 table.push(Merge { left, right, token: id })?;
                 if let &[first, second] = token {
                     table.bytes[pair_of_bytes(first, second)] = table.rank(left, right);
                 }
             }
+            at += batch.len();
         }
         Ok(table)
     }

@@ -14,6 +14,7 @@ mod decode;
 mod encode;
 pub mod json;
 mod key;
+mod last_merge;
 mod learn;
 mod linear;
 mod memory;

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use super::added::AddedToken;
 use super::alphabet;
+use super::batch::{default_threads, in_order};
 use super::compiled::{Compiled, Digest};
 use super::merges::{Merge, Merges};
 use super::tables::Tables;
@@ -17,23 +18,28 @@ use crate::{Error, Result};
 
 const TIKTOKEN: &str = ".tiktoken";
 
+/// A thread reads about as many bytes, if there are so many.
+const PART: usize = 1 << 18;
+
 /// Reads a `.tiktoken` file.
 pub fn read_tiktoken(
     path: &Path,
     pattern: Option<&str>,
     special: Vec<AddedToken>,
 ) -> Result<Tokenizer> {
-    read_tiktoken_with(path, pattern, special, None)
+    read_tiktoken_with(path, pattern, special, None, 0)
 }
 
 /// As [`read_tiktoken`]. In the folder `compiled`, if one is given, the tables are kept, or found if
-/// they were kept before.
+/// they were kept before. Otherwise they are built on at most so many `threads`; 0 means one a core.
 pub fn read_tiktoken_with(
     path: &Path,
     pattern: Option<&str>,
     special: Vec<AddedToken>,
     compiled: Option<&Path>,
+    threads: usize,
 ) -> Result<Tokenizer> {
+    let threads = if threads == 0 { default_threads() } else { threads };
     let io = |e| Error::io("read", path, e);
     let place = |folder, content| Compiled::new(folder, TIKTOKEN, content, &special);
     let kept = match compiled {
@@ -44,7 +50,7 @@ pub fn read_tiktoken_with(
         Some(tables) => Ok(tables),
         None => {
             let bytes = std::fs::read(path).map_err(io)?;
-            let tables = tables_of_ranks(&bytes, path, &special);
+            let tables = tables_of_ranks(&bytes, path, &special, threads);
             if let (Ok(tables), Some(folder)) = (&tables, compiled) {
                 place(folder, Digest::of(&bytes)).write(tables);
             }
@@ -58,38 +64,76 @@ pub fn read_tiktoken_with(
 }
 
 /// The tables of a `.tiktoken` file of this content.
-pub(super) fn tables_of_ranks(bytes: &[u8], path: &Path, special: &[AddedToken]) -> Result<Tables> {
+pub(super) fn tables_of_ranks(
+    bytes: &[u8],
+    path: &Path,
+    special: &[AddedToken],
+    threads: usize,
+) -> Result<Tables> {
     let bad = |number: usize, what: &str| Error::Parse {
         path: path.to_path_buf(),
         format: TIKTOKEN,
         what: format!("line {}: {what}; a line is \"<base64> <rank>\"", number + 1),
     };
-    // All tokens one after the other, and of each its id and where it ends.
-    let (mut joined, mut ends) = (Vec::with_capacity(bytes.len() / 2), Vec::new());
-    ends.reserve(bytes.len() / 16);
-    for (number, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
-        let line = line.trim_ascii();
-        if line.is_empty() {
-            continue;
-        }
-        // The rank is the shorter part.
-        let space = line.iter().rposition(u8::is_ascii_whitespace);
-        let space = space.ok_or_else(|| bad(number, "there is no space"))?;
-        from_base64(line[..space].trim_ascii_end(), &mut joined)
-            .ok_or_else(|| bad(number, "the token is not base64"))?;
-        let rank = std::str::from_utf8(&line[space + 1..]).ok().and_then(|rank| rank.parse().ok());
-        let rank: u32 = rank.ok_or_else(|| bad(number, "the rank is not a number"))?;
-        ends.push((rank, joined.len()));
-    }
-    if ends.is_empty() {
+    let parts = threads.min(bytes.len().div_ceil(PART));
+    // Where a part begins: after the end of a line.
+    let start_of = |part: usize| {
+        let near = if part < parts { bytes.len() / parts * part } else { bytes.len() };
+        let ends = |&at: &usize| at == 0 || bytes[at - 1] == b'\n';
+        (near..bytes.len()).find(ends).unwrap_or(bytes.len())
+    };
+    let parsed = in_order(parts, threads, |part| {
+        let start = start_of(part);
+        let lines = &bytes[start..start_of(part + 1)];
+        Ranks::parse(lines).map_err(|(number, what)| {
+            let before = bytes[..start].iter().filter(|&&byte| byte == b'\n').count();
+            bad(before + number, what)
+        })
+    })?;
+    if parsed.iter().all(|ranks| ranks.ends.is_empty()) {
         return Err(bad(0, "the file is empty"));
     }
-    let tokens = ends.iter().scan(0, |start, &(id, end)| {
-        let token = &joined[*start..end];
-        *start = end;
-        Some((id, token))
-    });
-    Tables::new(tokens, &[], special, None)
+    Tables::new(parsed.iter().flat_map(Ranks::tokens), &[], special, None, threads)
+}
+
+/// Some lines of a `.tiktoken` file.
+struct Ranks {
+    /// All tokens one after the other.
+    joined: Vec<u8>,
+    /// Of each token its rank and where it ends.
+    ends: Vec<(u32, usize)>,
+}
+
+impl Ranks {
+    /// The lines, or the number of the first that is none, from 0, and why.
+    fn parse(lines: &[u8]) -> std::result::Result<Self, (usize, &'static str)> {
+        let mut joined = Vec::with_capacity(lines.len() / 2);
+        let mut ends = Vec::with_capacity(lines.len() / 16);
+        for (number, line) in lines.split(|&byte| byte == b'\n').enumerate() {
+            let line = line.trim_ascii();
+            if line.is_empty() {
+                continue;
+            }
+            // The rank is the shorter part.
+            let space = line.iter().rposition(u8::is_ascii_whitespace);
+            let space = space.ok_or((number, "there is no space"))?;
+            from_base64(line[..space].trim_ascii_end(), &mut joined)
+                .ok_or((number, "the token is not base64"))?;
+            let rank = std::str::from_utf8(&line[space + 1..]).ok();
+            let rank = rank.and_then(|rank| rank.parse().ok());
+            ends.push((rank.ok_or((number, "the rank is not a number"))?, joined.len()));
+        }
+        Ok(Self { joined, ends })
+    }
+
+    /// The tokens with their ranks.
+    fn tokens(&self) -> impl Iterator<Item = (u32, &[u8])> + Clone {
+        self.ends.iter().scan(0, |start, &(rank, end)| {
+            let token = &self.joined[*start..end];
+            *start = end;
+            Some((rank, token))
+        })
+    }
 }
 
 /// The `.tiktoken` file of a tokenizer, or an error if one could not say the same.
@@ -109,7 +153,7 @@ pub fn write_tiktoken(tokenizer: &Tokenizer) -> Result<Vec<u8>> {
     }
     let vocabulary = tokenizer.vocabulary();
     let ordinary = || vocabulary.iter().filter(|(id, token)| vocabulary.id(token) == Some(*id));
-    if Merges::from_ranks(vocabulary, tokenizer.byte_ids())? != *tokenizer.merges() {
+    if Merges::from_ranks(vocabulary, tokenizer.byte_ids(), 1)? != *tokenizer.merges() {
         return refuse("its merges do not follow from the order of its ids");
     }
     if !tokenizer.whole_pieces() && tokenizer.merges().as_slice().len() + 256 != ordinary().count()

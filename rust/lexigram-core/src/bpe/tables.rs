@@ -3,7 +3,9 @@
 //! Building them is nearly all of the work of loading a vocabulary, so they can be kept in a file
 //! of their own ([`super::compiled`]).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+
+use rustc_hash::FxHashSet;
 
 use super::added::AddedToken;
 use super::merges::{Merge, Merges};
@@ -23,18 +25,20 @@ pub struct Tables {
 
 impl Tables {
     /// From ordinary tokens with their ids, tokens that text never gives, added tokens, and merges in
-    /// the order of their ranks (`None`: ids are ranks and imply the merges).
+    /// the order of their ranks (`None`: ids are ranks and imply the merges, which are sought on at
+    /// most so many `threads`).
     pub fn new<'a, I>(
         tokens: I,
         inert: &[(u32, String)],
         added: &[AddedToken],
         merges: Option<Vec<Merge>>,
+        threads: usize,
     ) -> Result<Self>
     where
         I: IntoIterator<Item = (u32, &'a [u8]), IntoIter: Clone>,
     {
         let tokens = tokens.into_iter();
-        let ids: HashSet<u32> = added.iter().map(|token| token.id).collect();
+        let ids: FxHashSet<u32> = added.iter().map(|token| token.id).collect();
         let listed = tokens.clone().filter(|(id, _)| ids.contains(id));
         let by_id: HashMap<u32, &[u8]> = listed.collect();
         let ordinary = tokens.map(|(id, token)| (id, token, true));
@@ -49,7 +53,7 @@ impl Tables {
                 check_merges(&merges, &vocabulary)?;
                 Merges::new(merges, &byte_ids)?
             }
-            None => Merges::from_ranks(&vocabulary, &byte_ids)?,
+            None => Merges::from_ranks(&vocabulary, &byte_ids, threads)?,
         };
         Ok(Self { vocabulary, byte_ids, merges })
     }

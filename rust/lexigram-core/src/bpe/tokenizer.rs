@@ -72,7 +72,7 @@ impl Tokenizer {
     pub fn new(mut parts: Parts) -> Result<Self> {
         let tokens = std::mem::take(&mut parts.tokens);
         let tokens = tokens.iter().map(|(id, token)| (*id, &token[..]));
-        let tables = Tables::new(tokens, &parts.inert, &parts.added, parts.merges.take())?;
+        let tables = Tables::new(tokens, &parts.inert, &parts.added, parts.merges.take(), 1)?;
         Self::with_tables(parts, tables)
     }
 

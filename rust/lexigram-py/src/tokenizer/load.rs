@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lexigram_core::bpe::{AddedToken, json, rank_file};
 use pyo3::prelude::*;
 
-use super::PyTokenizer;
+use super::{PyTokenizer, threads};
 use crate::error::detached;
 
 /// Reads the content of a tokenizer.json; `source_name` is named in errors.
@@ -38,8 +38,11 @@ pub fn load_tiktoken(
 ) -> PyResult<PyTokenizer> {
     let special =
         special_tokens.into_iter().map(|(text, id)| AddedToken::special(text, id)).collect();
+    // A setting that is wrong is for the call that encodes to complain about.
+    let threads = threads::resolve(py, None).unwrap_or(1);
     let core = detached(py, || {
-        rank_file::read_tiktoken_with(&path, pattern.as_deref(), special, compiled.as_deref())
+        let (pattern, compiled) = (pattern.as_deref(), compiled.as_deref());
+        rank_file::read_tiktoken_with(&path, pattern, special, compiled, threads)
     })?;
     Ok(PyTokenizer::of(core))
 }
