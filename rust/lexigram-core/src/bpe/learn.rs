@@ -29,13 +29,14 @@ const AHEAD: usize = 12;
 const MIN_KEPT: usize = 1000;
 
 /// ... at most this part of all, ...
-const PART_KEPT: usize = 8;
+const PART_KEPT: usize = 2;
 
 /// ... and as many for each merge that is still wanted.
 const KEPT_A_MERGE: usize = 4;
 
-/// Pairs are first counted in so many buckets, as a power of two.
-const BUCKET_BITS: u32 = 20;
+/// Pairs are first counted in so many buckets, as a power of two: few enough for their sums to stay
+/// in a core's cache.
+const BUCKET_BITS: u32 = 18;
 
 #[derive(Debug)]
 struct Pair {
