@@ -5,11 +5,13 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, Range};
+use std::sync::Arc;
 
 use bytemuck::Pod;
 use memmap2::MmapMut;
 
+use crate::format::MappedFile;
 use crate::{Error, Result};
 
 /// Where columns lie.
@@ -21,56 +23,37 @@ pub enum Place {
     Files,
 }
 
-/// An array that is complete.
-#[derive(Debug)]
+/// An array that is complete. A clone is the same array, not a copy.
+#[derive(Debug, Clone)]
 pub enum Column<T> {
     /// In memory.
-    Memory(Vec<T>),
-    /// In a file.
-    File(MmapMut),
+    Memory(Arc<Vec<T>>),
+    /// In a temporary file.
+    File(Arc<MmapMut>),
+    /// A range of a section of a saved file.
+    Section(Arc<MappedFile>, &'static str, Range<usize>),
 }
 
 impl<T> Default for Column<T> {
     fn default() -> Self {
-        Self::Memory(Vec::new())
+        Self::Memory(Arc::default())
+    }
+}
+
+impl<T> From<Vec<T>> for Column<T> {
+    fn from(values: Vec<T>) -> Self {
+        Self::Memory(Arc::new(values))
     }
 }
 
 impl<T: Pod> Column<T> {
-    /// So many zeros.
-    pub fn zeroed(length: usize, place: Place) -> Result<Self> {
-        if place == Place::Memory || length == 0 {
-            return Ok(Self::Memory(vec![T::zeroed(); length]));
-        }
-        let file = temporary()?;
-        file.set_len((length * size_of::<T>()) as u64).map_err(failed)?;
-        map(&file).map(Self::File)
-    }
-
-    /// The array in memory.
+    /// The array in memory, without a copy if it lies there and this is the last clone.
     pub fn into_vec(self) -> Vec<T> {
         match self {
-            Self::Memory(values) => values,
-            Self::File(_) => self.to_vec(),
+            Self::Memory(values) => Arc::unwrap_or_clone(values),
+            _ => self.to_vec(),
         }
     }
-
-    /// Lets the system take back the memory that a file's pages are in.
-    pub fn release(&self) {
-        #[cfg(target_os = "linux")]
-        if let Self::File(map) = self {
-            release_pages(map);
-        }
-    }
-}
-
-/// The pages of a shared file map stay in the file; only this process's view of them goes.
-#[cfg(target_os = "linux")]
-#[allow(unsafe_code)]
-fn release_pages(map: &MmapMut) {
-    // SAFETY: the map is shared and backed by a file that nothing else truncates, so pages that are
-    // dropped are read again from it, as they were written.
-    unsafe { libc::madvise(map.as_ptr() as *mut libc::c_void, map.len(), libc::MADV_DONTNEED) };
 }
 
 impl<T: Pod> Deref for Column<T> {
@@ -80,15 +63,9 @@ impl<T: Pod> Deref for Column<T> {
         match self {
             Self::Memory(values) => values,
             Self::File(map) => bytemuck::cast_slice(map),
-        }
-    }
-}
-
-impl<T: Pod> DerefMut for Column<T> {
-    fn deref_mut(&mut self) -> &mut [T] {
-        match self {
-            Self::Memory(values) => values,
-            Self::File(map) => bytemuck::cast_slice_mut(map),
+            Self::Section(file, tag, range) => {
+                file.slice(tag).ok().and_then(|all| all.get(range.clone())).unwrap_or_default()
+            }
         }
     }
 }
@@ -167,13 +144,13 @@ impl<T: Pod> ColumnWriter<T> {
         match self {
             Self::Memory(mut values) => {
                 values.shrink_to_fit();
-                Ok(Column::Memory(values))
+                Ok(values.into())
             }
             Self::File { mut file, last, .. } => {
                 let Some(last) = last else { return Ok(Column::default()) };
                 file.write_all(bytemuck::bytes_of(&last)).map_err(failed)?;
                 let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
-                map(&file).map(Column::File)
+                Ok(Column::File(Arc::new(map(&file)?)))
             }
         }
     }
@@ -209,16 +186,9 @@ mod tests {
             writer.extend(&[5]).unwrap();
             assert_eq!(writer.len(), 5);
             let column = writer.finish().unwrap();
-            column.release();
             assert_eq!(&column[..], [1, 2, 13, 4, 5]);
             assert_eq!(column.into_vec(), [1, 2, 13, 4, 5]);
             assert!(ColumnWriter::<u32>::new(place).unwrap().finish().unwrap().is_empty());
-            let mut zeros = Column::<u64>::zeroed(1000, place).unwrap();
-            assert!(zeros.iter().all(|&value| value == 0));
-            zeros[999] = 7;
-            zeros.release();
-            assert_eq!((zeros[998], zeros[999]), (0, 7));
-            assert!(Column::<u8>::zeroed(0, place).unwrap().is_empty());
         }
     }
 }

@@ -1,224 +1,382 @@
 //! The model file: a container of kind "NGRM" (see [`crate::format`]), used where it is mapped.
 //!
-//! Sections (`docs/formats.md` lists the fields): `header`, `words`, `children`, `logprobs`,
-//! `backoffs`, `tokenizer`. The levels of the trie follow each other in each section. A reader
-//! trusts nothing: [`Model::load`] compares every checksum, then checks that every index stays
-//! inside, so that a query cannot leave the file whatever its author wrote.
+//! `docs/formats.md` lists the sections and the header's fields. [`Model::load`] reads the
+//! container's header and ours, each under its own checksum, and sees that every section has the
+//! length that the header implies: work that does not grow with the model. Nothing else is trusted
+//! either, but checked where it is used ([`storage`](super::storage)), so a file that is not what
+//! it says gives wrong numbers at worst; [`Model::verify`] reads it all and finds out.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
-use super::model::{Description, Level, LevelView, Model, Storage};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::bits::{Ints, int_bytes, packed_bytes};
+use super::model::{Description, LevelView, Model, Storage};
+use super::quantize::Quantized;
+use super::storage::{BLOCK, Line, NO_LEVEL, Values, word_width};
+use super::words::Words;
 use super::{MAX_ORDER, Options, Smoothing};
 use crate::format::{FileWriter, MappedFile};
 use crate::{Error, Result};
 
 const KIND: [u8; 4] = *b"NGRM";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const NO_SEPARATOR: u64 = u64::MAX;
 
 /// Header fields before those of each order.
-const FIXED: usize = 6;
-/// Header fields of each order: its number of n-grams, and n₁ … n₄.
-const PER_ORDER: usize = 5;
+const FIXED: usize = 8;
+/// Header fields of each order: its number of n-grams, n₁ … n₄, and the shape of its level.
+const PER_ORDER: usize = 9;
+
+/// The sections that hold the levels, one after the other.
+pub(super) const SECTIONS: [&str; 8] =
+    ["words", "samples", "lines", "long", "rare", "weights", "logprobs", "codebook"];
+
+/// What the lengths of a level's parts follow from, besides its number of nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Shape {
+    long: u64,
+    rare: u64,
+    /// The bits of a log-probability; 32: float32 as they are.
+    width: u32,
+    /// The smallest bit pattern; of quantised values, how many the table holds.
+    base: u32,
+}
+
+/// A model's file, and where in it the levels lie.
+#[derive(Debug)]
+pub(super) struct ModelFile {
+    file: MappedFile,
+    description: Description,
+    shapes: Vec<Shape>,
+    quantized: bool,
+}
 
 impl Model {
-    /// Writes the model to `path` in one step.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        let levels = self.levels()?;
-        let levels = &levels[..self.order()];
-        let mut file = FileWriter::create(path, KIND, VERSION, 6)?;
+    /// Writes the model to `path` in one step. With `quantize`, a number of bits from 2 to 16, each
+    /// log-probability becomes the nearest of 2^bits values of its order, and so do the weights if
+    /// the bits are at most 8; those of order 1 stay as they are.
+    pub fn save(&self, path: &Path, quantize: Option<u32>) -> Result<()> {
+        match quantize {
+            None => self.write(path, &self.levels()[..self.order()], self.quantized),
+            Some(bits) => {
+                let levels = &self.levels()[..self.order()];
+                let quantized = Quantized::new(levels, bits)?;
+                let levels: Vec<LevelView<'_>> =
+                    levels.iter().zip(&quantized.levels).map(|(l, q)| q.view(l)).collect();
+                self.write(path, &levels, Some(bits))
+            }
+        }
+    }
+
+    fn write(&self, path: &Path, levels: &[LevelView<'_>], quantized: Option<u32>) -> Result<()> {
+        let words = self.words()?;
+        let sections = SECTIONS.len() + 2 + usize::from(words.is_some());
+        let mut file = FileWriter::create(path, KIND, VERSION, sections)?;
         file.section("header")?;
-        file.write_slice(&self.description.to_header())?;
-        file.section("words")?;
-        levels.iter().try_for_each(|level| file.write_slice(level.words))?;
-        file.section("children")?;
-        levels.iter().try_for_each(|level| file.write_slice(level.children))?;
-        file.section("logprobs")?;
-        levels.iter().try_for_each(|level| file.write_slice(level.logprobs))?;
-        file.section("backoffs")?;
-        levels.iter().try_for_each(|level| file.write_slice(level.backoffs))?;
+        file.write_slice(&self.header(levels, quantized))?;
+        for tag in SECTIONS {
+            file.section(tag)?;
+            levels.iter().try_for_each(|level| file.write(part(level, tag)))?;
+        }
         file.section("tokenizer")?;
         file.write(self.tokenizer().unwrap_or_default().as_bytes())?;
+        if let Some(words) = words {
+            file.section("vocabulary")?;
+            file.write(&words.to_lines())?;
+        }
         file.finish()
     }
 
-    /// Opens a file that [`Model::save`] wrote, after checking all of it.
+    /// Opens a file that [`Model::save`] wrote, in a time that does not depend on its size.
     pub fn load(path: &Path) -> Result<Self> {
         let file = MappedFile::open(path, KIND, VERSION)?;
-        file.verify()?;
         let corrupt = |what: String| file.corrupt(what);
-        let description = Description::from_header(file.slice("header")?).map_err(&corrupt)?;
-        let levels = cut(&file, &description)?;
-        check(&levels[..description.order], &description).map_err(&corrupt)?;
+        let (description, shapes, flags) = parse(file.slice("header")?).map_err(&corrupt)?;
         let tokenizer = std::str::from_utf8(file.section("tokenizer")?)
             .map_err(|_| corrupt("its tokenizer is not UTF-8".into()))?;
         let tokenizer = (!tokenizer.is_empty()).then(|| tokenizer.to_owned());
-        Ok(Self { description, storage: Storage::File(file), tokenizer })
-    }
-
-    /// The levels of the trie, wherever they lie.
-    pub(super) fn levels(&self) -> Result<[LevelView<'_>; MAX_ORDER]> {
-        match &self.storage {
-            Storage::Memory(levels) => {
-                Ok(std::array::from_fn(|i| levels.get(i).map(Level::view).unwrap_or_default()))
-            }
-            Storage::File(file) => cut(file, &self.description),
-        }
-    }
-}
-
-impl Level {
-    fn view(&self) -> LevelView<'_> {
-        LevelView {
-            words: &self.words,
-            logprobs: &self.logprobs,
-            children: &self.children,
-            backoffs: &self.backoffs,
-        }
-    }
-}
-
-/// Cuts the sections of a file into levels.
-fn cut<'f>(file: &'f MappedFile, description: &Description) -> Result<[LevelView<'f>; MAX_ORDER]> {
-    let mut words = Section::open(file, "words")?;
-    let mut children = Section::open(file, "children")?;
-    let mut logprobs = Section::open(file, "logprobs")?;
-    let mut backoffs = Section::open(file, "backoffs")?;
-    let mut levels = [LevelView::default(); MAX_ORDER];
-    for order in 1..=description.order {
-        let nodes = description.num_nodes(order);
-        let last = order == description.order;
-        levels[order - 1] = LevelView {
-            words: words.take(if order == 1 { 0 } else { nodes })?,
-            logprobs: logprobs.take(nodes)?,
-            children: children.take(if last { 0 } else { nodes + 1 })?,
-            backoffs: backoffs.take(if last { 0 } else { nodes })?,
+        let (suffixes, quantized) = (flags.suffixes, flags.quantized);
+        let file = ModelFile {
+            file,
+            description: description.clone(),
+            shapes,
+            quantized: quantized.is_some(),
         };
+        file.cut()?;
+        let storage = Storage::File(file);
+        Ok(Self { description, storage, tokenizer, words: OnceLock::new(), suffixes, quantized })
     }
-    words.end()?;
-    children.end()?;
-    logprobs.end()?;
-    backoffs.end()?;
-    Ok(levels)
+
+    /// The words of a word model, read when they are first asked for.
+    pub fn words(&self) -> Result<Option<&Words>> {
+        if let Some(words) = self.words.get() {
+            return Ok(Some(words));
+        }
+        let Storage::File(ModelFile { file, .. }) = &self.storage else { return Ok(None) };
+        let Ok(lines) = file.section("vocabulary") else { return Ok(None) };
+        let words = Words::from_lines(lines).map_err(|what| file.corrupt(what))?;
+        let separator = Some(super::words::SENTENCE_END);
+        if words.len() != self.vocab_size() || self.document_separator() != separator {
+            return Err(file.corrupt("its vocabulary is not that of its header"));
+        }
+        Ok(Some(self.words.get_or_init(|| words)))
+    }
+
+    /// Reads the whole file and compares all checksums, then checks that the levels make a trie of
+    /// sorted ids with usable numbers. A model in memory has no file and passes the second check.
+    pub fn verify(&self) -> Result<()> {
+        let corrupt = |what: String| match &self.storage {
+            Storage::File(file) => file.file.corrupt(what),
+            Storage::Memory(_) => Error::Internal(what),
+        };
+        if let Storage::File(file) = &self.storage {
+            file.file.verify()?;
+        }
+        self.words()?;
+        super::check::check(&self.levels()[..self.order()], self.vocab_size()).map_err(corrupt)
+    }
+
+    fn header(&self, levels: &[LevelView<'_>], quantized: Option<u32>) -> Vec<u64> {
+        let description = &self.description;
+        let (code, parameter) = match description.smoothing {
+            Smoothing::ModifiedKneserNey => (0, 0.0),
+            Smoothing::WittenBell => (1, 0.0),
+            Smoothing::Additive { pseudocount } => (2, pseudocount),
+            Smoothing::StupidBackoff => (3, 0.0),
+            Smoothing::NormalizedStupidBackoff => (4, 0.0),
+            Smoothing::Arpa => (5, 0.0),
+        };
+        let mut header = vec![
+            description.order as u64,
+            description.vocab_size as u64,
+            description.document_separator.map_or(NO_SEPARATOR, u64::from),
+            code,
+            f64::to_bits(parameter),
+            description.num_tokens,
+            u64::from(self.suffixes),
+            quantized.map_or(0, u64::from),
+        ];
+        let orders = description.num_ngrams.iter().zip(&description.counts_of_counts);
+        for ((ngrams, n), level) in orders.zip(levels) {
+            header.push(*ngrams);
+            header.extend(n);
+            let (width, base) = match level.values {
+                Values::Plain(_) => (32, 0),
+                Values::Offset { base, codes } => (codes.width(), base),
+                Values::Coded { table, codes } => (codes.width(), table.len() as u32),
+            };
+            let shape = [level.long.len(), level.rare.len(), width as usize, base as usize];
+            header.extend(shape.map(|field| field as u64));
+        }
+        header.push(xxh3_64(bytemuck::cast_slice(&header)));
+        header
+    }
+}
+
+/// The bytes of a level's part of a section.
+fn part<'a>(level: &LevelView<'a>, tag: &str) -> &'a [u8] {
+    match tag {
+        "words" => level.words.map_or(&[], |words| words.bytes()),
+        "samples" => level.samples.bytes(),
+        "lines" => bytemuck::cast_slice(level.lines),
+        "long" => bytemuck::cast_slice(level.long),
+        "rare" => bytemuck::cast_slice(level.rare),
+        "weights" if level.lines.is_empty() => &[],
+        "weights" => bytemuck::cast_slice(level.backoffs),
+        "logprobs" => match level.values {
+            Values::Plain(values) => bytemuck::cast_slice(values),
+            Values::Offset { codes, .. } | Values::Coded { codes, .. } => codes.bytes(),
+        },
+        _ => match level.values {
+            Values::Coded { table, .. } => bytemuck::cast_slice(table),
+            _ => &[],
+        },
+    }
+}
+
+impl ModelFile {
+    /// The levels; [`Model::load`] has seen that they are there.
+    pub fn levels(&self) -> [LevelView<'_>; MAX_ORDER] {
+        self.cut().unwrap_or([NO_LEVEL; MAX_ORDER])
+    }
+
+    /// Cuts the sections into levels.
+    fn cut(&self) -> Result<[LevelView<'_>; MAX_ORDER]> {
+        let mut sections = [Section { tag: "", rest: &[] }; SECTIONS.len()];
+        for (section, tag) in sections.iter_mut().zip(SECTIONS) {
+            *section = Section { tag, rest: self.file.section(tag)? };
+        }
+        let wrong = |what: String| self.file.corrupt(what);
+        let mut levels = [NO_LEVEL; MAX_ORDER];
+        for order in 1..=self.description.order {
+            levels[order - 1] = self.cut_level(order, &mut sections).map_err(wrong)?;
+        }
+        match sections.iter().find(|section| !section.rest.is_empty()) {
+            None => Ok(levels),
+            Some(section) => Err(wrong(section.wrong("longer"))),
+        }
+    }
+
+    fn cut_level<'f>(
+        &'f self,
+        order: usize,
+        sections: &mut [Section<'f>; SECTIONS.len()],
+    ) -> Result<LevelView<'f>, String> {
+        let shape = self.shapes[order - 1];
+        let nodes = self.description.num_nodes(order);
+        let (first, last) = (order == 1, order == self.description.order);
+        let width = word_width(self.description.vocab_size);
+        let [words, samples, lines, long, rare, weights, logprobs, codebook] = sections;
+        let blocks = nodes.div_ceil(BLOCK as u64);
+        let with_lines = if last { 0 } else { blocks };
+        let nodes_below = if last { 0 } else { self.description.num_nodes(order + 1) as u32 };
+        let words = words.take(if first { Some(0) } else { int_bytes(nodes, width, BLOCK) })?;
+        let sampled = if first { 0 } else { blocks };
+        let samples = samples.take(int_bytes(sampled, width, 1))?;
+        let ints = |bytes| Ints::from_bytes(bytes, width).ok_or("words are not aligned");
+        let values = match (shape.width, self.quantized && !first) {
+            (32, _) => Values::Plain(logprobs.slice(nodes, 4)?),
+            (width, coded) => {
+                let bytes = logprobs.take(packed_or_narrow(nodes, width))?;
+                let codes = Ints::from_bytes(bytes, width).ok_or("values are not aligned")?;
+                match coded {
+                    false => Values::Offset { base: shape.base, codes },
+                    true => Values::Coded { table: codebook.slice(shape.base.into(), 4)?, codes },
+                }
+            }
+        };
+        Ok(LevelView {
+            nodes: nodes as usize,
+            nodes_below,
+            words: if first { None } else { Some(ints(words)?) },
+            samples: ints(samples)?,
+            values,
+            lines: lines.slice(with_lines, size_of::<Line>())?,
+            long: long.slice(shape.long, 4)?,
+            rare: rare.slice(shape.rare, 4)?,
+            backoffs: weights
+                .slice::<[f32; 256]>(u64::from(with_lines > 0), 1024)?
+                .first()
+                .unwrap_or(NO_LEVEL.backoffs),
+        })
+    }
+}
+
+/// The bytes of a level's codes.
+pub(super) fn packed_or_narrow(nodes: u64, width: u32) -> Option<u64> {
+    if width == 16 { int_bytes(nodes, 16, 4) } else { packed_bytes(nodes, width) }
 }
 
 /// What is left of a section.
-struct Section<'f, T> {
-    file: &'f MappedFile,
+#[derive(Clone, Copy)]
+struct Section<'f> {
     tag: &'static str,
-    rest: &'f [T],
+    rest: &'f [u8],
 }
 
-impl<'f, T: bytemuck::AnyBitPattern> Section<'f, T> {
-    fn open(file: &'f MappedFile, tag: &'static str) -> Result<Self> {
-        Ok(Self { file, tag, rest: file.slice(tag)? })
-    }
-
-    fn take(&mut self, number: u64) -> Result<&'f [T]> {
-        let cut = usize::try_from(number).ok().and_then(|n| self.rest.split_at_checked(n));
+impl<'f> Section<'f> {
+    fn take(&mut self, bytes: Option<u64>) -> Result<&'f [u8], String> {
+        let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok());
+        let cut = bytes.and_then(|bytes| self.rest.split_at_checked(bytes));
         let (taken, rest) = cut.ok_or_else(|| self.wrong("shorter"))?;
         self.rest = rest;
         Ok(taken)
     }
 
-    fn end(self) -> Result<()> {
-        if self.rest.is_empty() { Ok(()) } else { Err(self.wrong("longer")) }
+    fn slice<T: bytemuck::AnyBitPattern>(
+        &mut self,
+        number: u64,
+        size: usize,
+    ) -> Result<&'f [T], String> {
+        let bytes = self.take(number.checked_mul(size as u64))?;
+        bytemuck::try_cast_slice(bytes).map_err(|_| self.wrong("less aligned"))
     }
 
-    fn wrong(&self, how: &str) -> Error {
-        self.file.corrupt(format!("section {:?} is {how} than the header says", self.tag))
+    fn wrong(&self, how: &str) -> String {
+        format!("section {:?} is {how} than the header says", self.tag)
     }
 }
 
-impl Description {
-    fn to_header(&self) -> Vec<u64> {
-        let (code, parameter) = match self.smoothing {
-            Smoothing::ModifiedKneserNey => (0, 0.0),
-            Smoothing::WittenBell => (1, 0.0),
-            Smoothing::Additive { pseudocount } => (2, pseudocount),
-            Smoothing::StupidBackoff => (3, 0.0),
-        };
-        let mut header = vec![
-            self.order as u64,
-            self.vocab_size as u64,
-            self.document_separator.map_or(NO_SEPARATOR, u64::from),
-            code,
-            f64::to_bits(parameter),
-            self.num_tokens,
-        ];
-        for (ngrams, n) in self.num_ngrams.iter().zip(&self.counts_of_counts) {
-            header.push(*ngrams);
-            header.extend(n);
-        }
-        header
-    }
-
-    fn from_header(header: &[u64]) -> Result<Self, String> {
-        let [order, vocab_size, separator, code, parameter, num_tokens, ref orders @ ..] = *header
-        else {
-            return Err(format!("its header has {} fields, not {FIXED} or more", header.len()));
-        };
-        let smoothing = match (code, f64::from_bits(parameter)) {
-            (0, 0.0) => Smoothing::ModifiedKneserNey,
-            (1, 0.0) => Smoothing::WittenBell,
-            (2, pseudocount) => Smoothing::Additive { pseudocount },
-            (3, 0.0) => Smoothing::StupidBackoff,
-            _ => return Err(format!("its header names smoothing {code}, which is unknown")),
-        };
-        let small = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
-        let mut options = Options::new(small(order), small(vocab_size));
-        options.smoothing = smoothing;
-        if separator != NO_SEPARATOR {
-            options.document_separator = Some(u32::try_from(separator).unwrap_or(u32::MAX));
-        }
-        options.check().map_err(|error| format!("its header holds {error}"))?;
-        if orders.len() != options.order * PER_ORDER {
-            let (found, expected) = (header.len(), FIXED + options.order * PER_ORDER);
-            return Err(format!("its header has {found} fields, not {expected}"));
-        }
-        let orders: Vec<[u64; PER_ORDER]> =
-            orders.chunks_exact(PER_ORDER).map(|o| std::array::from_fn(|i| o[i])).collect();
-        let num_ngrams: Vec<u64> = orders.iter().map(|order| order[0]).collect();
-        if num_ngrams[0] > vocab_size || num_ngrams.iter().any(|&n| n >= u64::from(u32::MAX)) {
-            return Err(format!("its header counts {num_ngrams:?} n-grams, which is too many"));
-        }
-        Ok(Self {
-            order: options.order,
-            vocab_size: options.vocab_size,
-            document_separator: options.document_separator,
-            smoothing,
-            num_tokens,
-            num_ngrams,
-            counts_of_counts: orders.iter().map(|o| [o[1], o[2], o[3], o[4]]).collect(),
-        })
-    }
+/// What the header says of the model besides its description.
+struct Flags {
+    suffixes: bool,
+    quantized: Option<u32>,
 }
 
-/// Whether the levels make a trie of sorted ids with usable numbers.
-fn check(levels: &[LevelView<'_>], description: &Description) -> Result<(), String> {
-    for (order, level) in (1..).zip(levels) {
-        if !level.logprobs.iter().all(|&logprob| logprob <= 1e-9) {
-            return Err(format!("a log-probability of order {order} is above 0 or not a number"));
-        }
-        if !level.backoffs.iter().all(|&backoff| backoff < f64::INFINITY) {
-            return Err(format!("a weight of order {order} is infinite or not a number"));
-        }
+fn parse(header: &[u64]) -> Result<(Description, Vec<Shape>, Flags), String> {
+    let Some((sum, header)) = header.split_last() else {
+        return Err("its header is empty".into());
+    };
+    if xxh3_64(bytemuck::cast_slice(header)) != *sum {
+        return Err("the model's header does not match its checksum".into());
     }
-    for (order, pair) in (2..).zip(levels.windows(2)) {
-        let (children, words) = (pair[0].children, pair[1].words);
-        let ends = [children.first(), children.last()];
-        if ends != [Some(&0), Some(&(words.len() as u32))] || !children.is_sorted() {
-            return Err(format!("the n-grams of order {order} do not follow their contexts"));
-        }
-        if words.iter().any(|&word| word as usize >= description.vocab_size) {
-            return Err(format!("an n-gram of order {order} ends in an id past the vocabulary"));
-        }
-        let rising = |range: &[u32]| {
-            words[range[0] as usize..range[1] as usize].is_sorted_by(|one, next| one < next)
+    let [
+        order,
+        vocab_size,
+        separator,
+        code,
+        parameter,
+        num_tokens,
+        suffixes,
+        bits,
+        ref orders @ ..,
+    ] = *header
+    else {
+        return Err(format!("its header has {} fields, not {FIXED} or more", header.len()));
+    };
+    let smoothing = match (code, f64::from_bits(parameter)) {
+        (0, 0.0) => Smoothing::ModifiedKneserNey,
+        (1, 0.0) => Smoothing::WittenBell,
+        (2, pseudocount) => Smoothing::Additive { pseudocount },
+        (3, 0.0) => Smoothing::StupidBackoff,
+        (4, 0.0) => Smoothing::NormalizedStupidBackoff,
+        (5, 0.0) => Smoothing::Arpa,
+        _ => return Err(format!("its header names smoothing {code}, which is unknown")),
+    };
+    let small = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+    let mut options = Options::new(small(order), small(vocab_size));
+    options.smoothing = smoothing;
+    if separator != NO_SEPARATOR {
+        options.document_separator = Some(u32::try_from(separator).unwrap_or(u32::MAX));
+    }
+    options.check().map_err(|error| format!("its header holds {error}"))?;
+    if orders.len() != options.order * PER_ORDER {
+        let (found, expected) = (header.len(), FIXED + options.order * PER_ORDER);
+        return Err(format!("its header has {found} fields, not {expected}"));
+    }
+    let quantized = match (suffixes, bits) {
+        (0 | 1, 0) => None,
+        (0 | 1, 2..=16) => Some(bits as u32),
+        _ => return Err(format!("its header holds the flags {suffixes}, {bits}")),
+    };
+    let orders: Vec<[u64; PER_ORDER]> =
+        orders.chunks_exact(PER_ORDER).map(|o| std::array::from_fn(|i| o[i])).collect();
+    let num_ngrams: Vec<u64> = orders.iter().map(|order| order[0]).collect();
+    if num_ngrams[0] > vocab_size || num_ngrams.iter().any(|&n| n >= u64::from(u32::MAX)) {
+        return Err(format!("its header counts {num_ngrams:?} n-grams, which is too many"));
+    }
+    let mut shapes = Vec::with_capacity(options.order);
+    for (order, &[.., long, rare, width, base]) in (1..).zip(&orders) {
+        let allowed = match quantized {
+            _ if order == 1 => width == 32,
+            Some(bits) => width == u64::from(bits),
+            None => (1..=32).contains(&width),
         };
-        if !children.windows(2).all(rising) {
-            return Err(format!("n-grams of order {order} are not sorted"));
+        if !allowed || base > u64::from(u32::MAX) {
+            return Err(format!("its header gives values of order {order} {width} bits"));
         }
+        shapes.push(Shape { long, rare, width: width as u32, base: base as u32 });
     }
-    Ok(())
+    let description = Description {
+        order: options.order,
+        vocab_size: options.vocab_size,
+        document_separator: options.document_separator,
+        smoothing,
+        num_tokens,
+        num_ngrams,
+        counts_of_counts: orders.iter().map(|o| [o[1], o[2], o[3], o[4]]).collect(),
+    };
+    Ok((description, shapes, Flags { suffixes: suffixes == 1, quantized }))
 }

@@ -1,24 +1,24 @@
-//! The trained model and its answers.
+//! The trained model: what it is, and the ways to ask it.
 //!
-//! A query holds the trie nodes of all suffixes of its context, one a length. Reading one id
-//! looks it up among the continuations of each; the longest that has it gives the value, and the
-//! hits are the nodes of the next context. So a token costs at most N − 1 searches, whatever is
-//! seen or unseen. For the whole vocabulary, level 1 is copied and each longer context writes
-//! over it, shortest first, with the sum of the weights that are still to be paid.
+//! [`query`](super::query) answers for the whole vocabulary, [`lanes`](super::lanes) for each id of
+//! an array; [`storage`](super::storage) is what both read.
+
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use super::estimate::missing_weight;
 use super::kneser_ney::{CountsOfCounts, Discounts};
+use super::lanes::Lanes;
+use super::query::Query;
+pub(super) use super::storage::{Level, LevelView};
+use super::storage::{NO_LEVEL, OwnedLevel};
+use super::words::Words;
+use super::work::Threads;
 use super::{MAX_ORDER, Smoothing};
-use crate::format::MappedFile;
 use crate::{Error, Result};
 
-/// A context of a length that was never seen.
-const ABSENT: u32 = u32::MAX;
-
-/// How many tokens one thread scores at a time.
-const SCORE_CHUNK: usize = 1 << 14;
+/// How many tokens one task scores at a time.
+const SCORE_CHUNK: usize = 1 << 16;
 
 /// What a model is, apart from its numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,72 +40,37 @@ impl Description {
     }
 }
 
-/// One level of a model in memory.
-#[derive(Debug, Default)]
-pub(super) struct Level {
-    /// The last id of each n-gram; empty in level 1.
-    pub words: Vec<u32>,
-    /// ln p of each n-gram's last id given the others.
-    pub logprobs: Vec<f64>,
-    /// Where the continuations of each n-gram begin in the next level; empty in the last level.
-    pub children: Vec<u32>,
-    /// ln γ of each n-gram as a context; empty in the last level.
-    pub backoffs: Vec<f64>,
-}
-
-/// The same, wherever it lies.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct LevelView<'a> {
-    pub words: &'a [u32],
-    pub logprobs: &'a [f64],
-    pub children: &'a [u32],
-    pub backoffs: &'a [f64],
-}
-
-/// One level, read by node. Whoever walks a trie uses these and knows nothing of how it lies.
-impl LevelView<'_> {
-    /// The last id of n-gram i; in level 1, i itself.
-    pub fn word(&self, i: usize) -> u32 {
-        self.words.get(i).copied().unwrap_or(i as u32)
-    }
-
-    /// ln p of its last id given the others.
-    pub fn logprob(&self, i: usize) -> f64 {
-        self.logprobs[i]
-    }
-
-    /// ln γ of it as a context.
-    pub fn backoff(&self, i: usize) -> f64 {
-        self.backoffs[i]
-    }
-
-    /// Where its continuations lie in the next level.
-    pub fn followers(&self, i: usize) -> std::ops::Range<usize> {
-        self.children[i] as usize..self.children[i + 1] as usize
-    }
-}
-
 #[derive(Debug)]
 pub(super) enum Storage {
-    Memory(Vec<Level>),
-    File(MappedFile),
+    Memory(Vec<OwnedLevel>),
+    File(super::file::ModelFile),
 }
 
 /// A type that log-probabilities are given in.
 pub trait LogProb: Copy + Send + Sync {
     /// Rounds to this type.
     fn from_f64(value: f64) -> Self;
+    /// Rounds to float32, which models are kept in.
+    fn to_f32(self) -> f32;
 }
 
 impl LogProb for f64 {
     fn from_f64(value: f64) -> Self {
         value
     }
+
+    fn to_f32(self) -> f32 {
+        self as f32
+    }
 }
 
 impl LogProb for f32 {
     fn from_f64(value: f64) -> Self {
         value as Self
+    }
+
+    fn to_f32(self) -> f32 {
+        self
     }
 }
 
@@ -115,11 +80,47 @@ pub struct Model {
     pub(super) description: Description,
     pub(super) storage: Storage,
     pub(super) tokenizer: Option<String>,
+    /// The words of a word model; see [`Model::words`].
+    pub(super) words: OnceLock<Words>,
+    /// Whether an n-gram's suffixes are always there, so that a search may end at the first
+    /// suffix that is not.
+    pub(super) suffixes: bool,
+    /// The bits of a quantised log-probability.
+    pub(super) quantized: Option<u32>,
 }
 
 impl Model {
-    pub(super) fn new(description: Description, levels: Vec<Level>) -> Self {
-        Self { description, storage: Storage::Memory(levels), tokenizer: None }
+    /// A model of `levels`, each sorted by its ids, and kept in float32. Of each n-gram the
+    /// suffixes must be there, or [`Model::set_suffixes`] must say that they may not be.
+    pub(super) fn new<F: LogProb>(description: Description, levels: Vec<Level<F>>) -> Self {
+        let vocab_size = description.vocab_size;
+        let pack = |(order, level)| OwnedLevel::new(level, order, vocab_size);
+        Self::packed(description, (1..).zip(levels).map(pack).collect())
+    }
+
+    /// A model of levels that are packed.
+    pub(super) fn packed(description: Description, levels: Vec<OwnedLevel>) -> Self {
+        let storage = Storage::Memory(levels);
+        let (tokenizer, words) = (None, OnceLock::new());
+        Self { description, storage, tokenizer, words, suffixes: true, quantized: None }
+    }
+
+    /// Says whether every n-gram's suffixes are there: as in each model that was counted, but not
+    /// in every one that was pruned elsewhere.
+    #[allow(dead_code)]
+    pub(super) fn set_suffixes(&mut self, are_there: bool) {
+        self.suffixes = are_there;
+    }
+
+    /// The levels of the trie, wherever they lie.
+    pub(super) fn levels(&self) -> [LevelView<'_>; MAX_ORDER] {
+        match &self.storage {
+            Storage::Memory(levels) => {
+                let below = |i: usize| levels.get(i + 1).map_or(0, |level| level.nodes);
+                std::array::from_fn(|i| levels.get(i).map_or(NO_LEVEL, |l| l.view(below(i))))
+            }
+            Storage::File(file) => file.levels(),
+        }
     }
 
     /// N, the length of the longest n-grams.
@@ -152,6 +153,11 @@ impl Model {
         &self.description.num_ngrams
     }
 
+    /// The bits of a log-probability in a model that was saved quantised.
+    pub fn quantized(&self) -> Option<u32> {
+        self.quantized
+    }
+
     /// n₁ … n₄ of each order, before pruning; of adjusted counts for Kneser-Ney, else of counts.
     pub fn counts_of_counts(&self) -> &[CountsOfCounts] {
         &self.description.counts_of_counts
@@ -177,6 +183,21 @@ impl Model {
         self.tokenizer = json;
     }
 
+    /// Other levels for the same ids, with the same tokenizer and words.
+    pub(super) fn with_levels(&self, description: Description, levels: Vec<Level>) -> Result<Self> {
+        let mut model = Self::new(description, levels);
+        model.tokenizer.clone_from(&self.tokenizer);
+        if let Some(words) = self.words()? {
+            model.set_words(words.clone());
+        }
+        Ok(model)
+    }
+
+    /// Attaches the words that the ids stand for; [`Model::save`] keeps them.
+    pub(super) fn set_words(&mut self, words: Words) {
+        self.words = OnceLock::from(words);
+    }
+
     /// ln p of each id given those before it, into `out` of the same length; the first is given
     /// an empty context. A context reaches back to the last separator and includes it.
     pub fn score<T: Copy + Sync + Into<u32>, F: LogProb>(
@@ -184,54 +205,101 @@ impl Model {
         ids: &[T],
         out: &mut [F],
     ) -> Result<()> {
+        self.score_batch(ids, &[0, ids.len()], None, out)
+    }
+
+    /// The same for several sequences, each of which begins with an empty context: sequence i is
+    /// `ids[offsets[i]..offsets[i + 1]]`. `num_threads` as in [`super::Options`].
+    pub fn score_batch<T: Copy + Sync + Into<u32>, F: LogProb>(
+        &self,
+        ids: &[T],
+        offsets: &[usize],
+        num_threads: Option<usize>,
+        out: &mut [F],
+    ) -> Result<()> {
+        self.read(ids, offsets, num_threads, out, |logprob, _| F::from_f64(logprob))
+    }
+
+    /// The length of the n-gram that gave each of these scores; 0 for the uniform distribution
+    /// that additive smoothing backs off to.
+    pub fn order_used<T: Copy + Sync + Into<u32>>(
+        &self,
+        ids: &[T],
+        offsets: &[usize],
+        num_threads: Option<usize>,
+        out: &mut [u8],
+    ) -> Result<()> {
+        self.read(ids, offsets, num_threads, out, |_, order| order)
+    }
+
+    /// Puts what `what` makes of each id's ln p and of the order that gave it.
+    fn read<T: Copy + Sync + Into<u32>, R: Send>(
+        &self,
+        ids: &[T],
+        offsets: &[usize],
+        num_threads: Option<usize>,
+        out: &mut [R],
+        what: impl Fn(f64, u8) -> R + Copy + Sync,
+    ) -> Result<()> {
+        check_offsets(offsets, ids.len())?;
         if ids.len() != out.len() {
             return Err(Error::Internal("score needs one place for each id".into()));
         }
         self.check_ids(ids)?;
-        let query = Query::new(self)?;
-        out.par_chunks_mut(SCORE_CHUNK).enumerate().for_each(|(chunk, out)| {
-            let from = chunk * SCORE_CHUNK;
-            let before = from.saturating_sub(self.order() - 1);
-            let mut context = query.context(&ids[before..from]);
-            for (out, &id) in out.iter_mut().zip(&ids[from..]) {
-                *out = F::from_f64(query.read(&mut context, id.into()));
-            }
-        });
+        let query = Query::new(self);
+        let work = |(chunk, out): (usize, &mut [R])| {
+            Lanes::new(&query, ids, offsets, chunk * SCORE_CHUNK, out, what).run();
+        };
+        if ids.len() <= SCORE_CHUNK || num_threads == Some(1) {
+            out.chunks_mut(SCORE_CHUNK).enumerate().for_each(work);
+            return Ok(());
+        }
+        let threads = Threads::new(num_threads)?;
+        threads.run(|| out.par_chunks_mut(SCORE_CHUNK).enumerate().for_each(work));
         Ok(())
     }
 
     /// ln p of every id after `context`, into `out` of length V.
     pub fn next_logprobs<F: LogProb>(&self, context: &[u32], out: &mut [F]) -> Result<()> {
-        self.next_logprobs_rows(context, context.len(), out)
+        self.next_logprobs_batch(context, &[0, context.len()], None, out)
     }
 
-    /// The same for several contexts of one length: `contexts` and `out` hold a row for each.
-    pub fn next_logprobs_rows<F: LogProb>(
+    /// The same for several contexts: number i is `contexts[offsets[i]..offsets[i + 1]]`, and
+    /// `out` holds a row of length V for each.
+    pub fn next_logprobs_batch<F: LogProb>(
         &self,
         contexts: &[u32],
-        length: usize,
+        offsets: &[usize],
+        num_threads: Option<usize>,
         out: &mut [F],
     ) -> Result<()> {
+        check_offsets(offsets, contexts.len())?;
         self.check_ids(contexts)?;
-        let rows = out.len() / self.vocab_size();
-        if out.len() != rows * self.vocab_size() || contexts.len() != rows * length {
+        let rows = offsets.len() - 1;
+        if out.len() != rows * self.vocab_size() {
             return Err(Error::Internal("next_logprobs needs V places for each context".into()));
         }
-        let query = Query::new(self)?;
+        let query = Query::new(self);
         let fill = |(row, out): (usize, &mut [F])| {
-            let context = &contexts[row * length..(row + 1) * length];
-            let context = query.context(&context[length.saturating_sub(self.order() - 1)..]);
-            query.fill(&context, out);
+            let context = &contexts[offsets[row]..offsets[row + 1]];
+            query.fill(&query.context(context), out);
         };
-        match rows {
-            1 => fill((0, out)),
-            _ => out.par_chunks_mut(self.vocab_size()).enumerate().for_each(fill),
+        if rows <= 1 || num_threads == Some(1) {
+            out.chunks_mut(self.vocab_size()).enumerate().for_each(fill);
+            return Ok(());
         }
+        let threads = Threads::new(num_threads)?;
+        threads.run(|| out.par_chunks_mut(self.vocab_size()).enumerate().for_each(fill));
         Ok(())
     }
 
     fn check_ids<T: Copy + Into<u32>>(&self, ids: &[T]) -> Result<()> {
         let vocab_size = self.vocab_size();
+        // A sum that can be taken many ids at a time; the place is looked for only if needed.
+        let most = ids.iter().fold(0, |most, &id| id.into().max(most));
+        if (most as usize) < vocab_size {
+            return Ok(());
+        }
         let outside = |&id: &T| id.into() as usize >= vocab_size;
         match ids.iter().position(outside) {
             None => Ok(()),
@@ -242,131 +310,12 @@ impl Model {
     }
 }
 
-/// The nodes of a context: `nodes[j]` is that of its last j ids, for j = 1 … `length`.
-struct Context {
-    nodes: [u32; MAX_ORDER],
-    length: usize,
-}
-
-/// A model made ready to answer.
-struct Query<'a> {
-    levels: [LevelView<'a>; MAX_ORDER],
-    order: usize,
-    separator: Option<u32>,
-    /// ln of the weight of a context that was never seen.
-    missing: f64,
-    /// ln 1/V, where the longest context backs off to that and to no shorter context.
-    uniform: Option<f64>,
-}
-
-impl<'a> Query<'a> {
-    fn new(model: &'a Model) -> Result<Self> {
-        let smoothing = model.smoothing();
-        let additive = matches!(smoothing, Smoothing::Additive { .. });
-        Ok(Self {
-            levels: model.levels()?,
-            order: model.order(),
-            separator: model.document_separator(),
-            missing: missing_weight(smoothing).ln(),
-            uniform: additive.then(|| -(model.vocab_size() as f64).ln()),
-        })
+/// Whether `offsets` cut `length` ids into sequences.
+fn check_offsets(offsets: &[usize], length: usize) -> Result<()> {
+    let ends = [offsets.first(), offsets.last()] == [Some(&0), Some(&length)];
+    if ends && offsets.is_sorted() {
+        return Ok(());
     }
-
-    /// The context that `ids` make.
-    fn context<T: Copy + Into<u32>>(&self, ids: &[T]) -> Context {
-        let mut context = Context { nodes: [ABSENT; MAX_ORDER], length: 0 };
-        for &id in ids {
-            let hits = self.hits(&context, id.into());
-            self.extend(&mut context, id.into(), &hits);
-        }
-        context
-    }
-
-    /// The nodes of the n-grams that `id` makes with each suffix of the context; `[0]` is `id`.
-    fn hits(&self, context: &Context, id: u32) -> [u32; MAX_ORDER] {
-        let mut hits = [ABSENT; MAX_ORDER];
-        hits[0] = id;
-        for (j, hit) in hits.iter_mut().enumerate().take(context.length + 1).skip(1) {
-            if context.nodes[j] != ABSENT {
-                let (from, to) = self.followers(j, context.nodes[j]);
-                if let Ok(i) = self.levels[j].words[from..to].binary_search(&id) {
-                    *hit = (from + i) as u32;
-                }
-            }
-        }
-        hits
-    }
-
-    /// Where the continuations of a node of the j-th level lie in the next.
-    fn followers(&self, j: usize, node: u32) -> (usize, usize) {
-        let followers = self.levels[j - 1].followers(node as usize);
-        (followers.start, followers.end)
-    }
-
-    fn extend(&self, context: &mut Context, id: u32, hits: &[u32; MAX_ORDER]) {
-        let longest = self.order - 1;
-        context.length = match self.separator == Some(id) {
-            true => longest.min(1),
-            false => longest.min(context.length + 1),
-        };
-        context.nodes[1..=context.length].copy_from_slice(&hits[..context.length]);
-    }
-
-    /// ln p of `id` after the context, which then ends with `id`.
-    fn read(&self, context: &mut Context, id: u32) -> f64 {
-        let hits = self.hits(context, id);
-        let logprob = self.logprob(context, &hits);
-        self.extend(context, id, &hits);
-        logprob
-    }
-
-    fn logprob(&self, context: &Context, hits: &[u32; MAX_ORDER]) -> f64 {
-        let mut paid = 0.0;
-        for j in (1..=context.length).rev() {
-            if hits[j] != ABSENT {
-                return paid + self.levels[j].logprob(hits[j] as usize);
-            }
-            paid += self.backoff(context, j);
-            if let Some(uniform) = self.uniform {
-                return paid + uniform;
-            }
-        }
-        paid + self.levels[0].logprob(hits[0] as usize)
-    }
-
-    /// ln of the weight of the context's last j ids.
-    fn backoff(&self, context: &Context, j: usize) -> f64 {
-        match context.nodes[j] {
-            ABSENT => self.missing,
-            node => self.levels[j - 1].backoff(node as usize),
-        }
-    }
-
-    /// ln p of every id after the context.
-    fn fill<F: LogProb>(&self, context: &Context, out: &mut [F]) {
-        // What is still to be paid when a context of j ids has the word.
-        let mut owed = [0.0; MAX_ORDER];
-        for j in (1..=context.length).rev() {
-            owed[j - 1] = owed[j] + self.backoff(context, j);
-        }
-        let mut shortest = 1;
-        match self.uniform {
-            Some(uniform) if context.length > 0 => {
-                shortest = context.length;
-                out.fill(F::from_f64(owed[shortest - 1] + uniform));
-            }
-            _ => {
-                for (out, &logprob) in out.iter_mut().zip(self.levels[0].logprobs) {
-                    *out = F::from_f64(owed[0] + logprob);
-                }
-            }
-        }
-        for j in (shortest..=context.length).filter(|&j| context.nodes[j] != ABSENT) {
-            let (from, to) = self.followers(j, context.nodes[j]);
-            let level = &self.levels[j];
-            for (&word, &logprob) in level.words[from..to].iter().zip(&level.logprobs[from..to]) {
-                out[word as usize] = F::from_f64(owed[j] + logprob);
-            }
-        }
-    }
+    let limit = format!("use rising numbers, the first 0 and the last {length}, the number of ids");
+    Err(Error::argument("offsets", format!("{:?}", &offsets[..offsets.len().min(8)]), limit))
 }

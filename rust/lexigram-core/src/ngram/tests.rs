@@ -4,13 +4,14 @@ use proptest::prelude::*;
 
 use super::column::{Column, Place};
 use super::count::{self, CountLevel, Counts, Plan};
+use super::model::LevelView;
 use super::naive::Naive;
 use super::work::{Meter, Threads};
 use super::{Model, Options, Smoothing};
 use crate::progress::{Progress, Silent};
 use crate::{Error, Result};
 
-fn stream() -> impl Strategy<Value = (Vec<u32>, usize)> {
+pub(super) fn stream() -> impl Strategy<Value = (Vec<u32>, usize)> {
     (1u32..7).prop_flat_map(|vocab_size| {
         let random = prop::collection::vec(0..vocab_size, 1..80);
         let repetitive = (prop::collection::vec(0..vocab_size, 1..6), 1usize..20)
@@ -29,7 +30,7 @@ fn smoothing() -> impl Strategy<Value = Smoothing> {
 }
 
 prop_compose! {
-    fn case()(
+    pub(super) fn case()(
         (tokens, vocab_size) in stream(),
         order in 1usize..=5,
         smoothing in smoothing(),
@@ -76,8 +77,12 @@ fn parts_of(counts: Counts) -> Vec<[Vec<u32>; 3]> {
     counts.levels.into_iter().map(|level| columns(level).map(Column::into_vec)).collect()
 }
 
+/// Half the distance of neighbouring float32 numbers from 1 on.
+const ROUNDING: f64 = 1.0 / (1u64 << 24) as f64;
+
+/// A score is a sum of numbers of one sign, each of them rounded to float32.
 fn close(one: f64, other: f64) -> bool {
-    (one - other).abs() < 1e-10 || one == other
+    (one - other).abs() < ROUNDING * other.abs() + 1e-10 || one == other
 }
 
 proptest! {
@@ -137,32 +142,17 @@ proptest! {
             }
             if options.smoothing != Smoothing::StupidBackoff {
                 let sum: f64 = distribution.iter().map(|logprob| logprob.exp()).sum();
-                prop_assert!((sum - 1.0).abs() < 1e-12, "{}", sum);
+                // Each ln p is off by at most its share, so the sum by the entropy's.
+                let entropy: f64 = distribution.iter().map(|logprob| -logprob * logprob.exp()).sum();
+                let bound = ROUNDING * 1.000001 * entropy + 1e-12;
+                prop_assert!((sum - 1.0).abs() < bound, "{} {}", sum, bound);
             }
         }
-    }
-
-    #[test]
-    fn a_loaded_model_is_the_saved_one((tokens, options, query) in case()) {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("m.ngram");
-        let mut model = Model::train(&tokens, &options, &Silent).unwrap();
-        model.set_tokenizer(Some("{\"é\": 1}".into()));
-        model.save(&path).unwrap();
-        let loaded = Model::load(&path).unwrap();
-        prop_assert_eq!(&loaded.description, &model.description);
-        prop_assert_eq!(loaded.tokenizer(), model.tokenizer());
-        let distribution = |model: &Model| {
-            let mut logprobs = vec![0.0f64; options.vocab_size];
-            model.next_logprobs(&query, &mut logprobs).unwrap();
-            logprobs
-        };
-        prop_assert_eq!(distribution(&loaded), distribution(&model));
     }
 }
 
 /// Ids with the frequencies of language, from a linear congruential generator.
-fn zipf_stream(length: usize, vocab_size: u32) -> Vec<u32> {
+pub(super) fn zipf_stream(length: usize, vocab_size: u32) -> Vec<u32> {
     let mut state = 1u64;
     let mut draw = || {
         state =
@@ -172,16 +162,16 @@ fn zipf_stream(length: usize, vocab_size: u32) -> Vec<u32> {
     (0..length).map(|_| (f64::from(vocab_size).powf(draw()) as u32) - 1).collect()
 }
 
-fn bits(model: &Model) -> Vec<u64> {
-    let levels = model.levels().unwrap();
-    let floats = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-    levels
-        .iter()
-        .flat_map(|level| {
-            let ids = level.words.iter().chain(level.children).map(|&id| u64::from(id));
-            ids.chain(floats(level.logprobs)).chain(floats(level.backoffs)).collect::<Vec<_>>()
-        })
-        .collect()
+/// All that a model holds, as bits.
+pub(super) fn bits(model: &Model) -> Vec<u64> {
+    let levels = model.levels();
+    let node = |level: &LevelView<'_>, i: usize| {
+        let followers = level.followers(i);
+        let places = [level.word(i) as usize, followers.start, followers.end];
+        let numbers = [level.logprob(i).to_bits(), level.backoff(i).to_bits()];
+        places.into_iter().map(|place| place as u64).chain(numbers).collect::<Vec<_>>()
+    };
+    levels.iter().flat_map(|level| (0..level.len()).flat_map(|i| node(level, i))).collect()
 }
 
 #[test]
@@ -204,88 +194,10 @@ fn neither_threads_nor_the_width_of_ids_change_a_bit() {
     let mut tail = vec![0.0f64; 200_000];
     model.score(&tokens[100_000..], &mut tail).unwrap();
     assert!(scores[100_003..] == tail[3..]);
-}
-
-#[test]
-fn every_flipped_bit_and_every_truncation_is_found() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("m.ngram");
-    let model = Model::train(&[0u32, 1, 2, 0, 1], &Options::new(3, 3), &Silent).unwrap();
-    model.save(&path).unwrap();
-    let good = std::fs::read(&path).unwrap();
-    for at in 0..good.len() {
-        for bit in 0..8 {
-            let mut bad = good.clone();
-            bad[at] ^= 1 << bit;
-            std::fs::write(&path, &bad).unwrap();
-            assert!(Model::load(&path).is_err(), "bit {bit} of byte {at}");
-        }
-        std::fs::write(&path, &good[..at]).unwrap();
-        assert!(Model::load(&path).is_err(), "truncated to {at}");
-    }
-}
-
-/// A model file with right checksums and the given sections.
-fn write_file(path: &std::path::Path, sections: &[(&str, Vec<u8>)]) {
-    let mut file = crate::format::FileWriter::create(path, *b"NGRM", 1, sections.len()).unwrap();
-    for (tag, bytes) in sections {
-        file.section(tag).unwrap();
-        file.write(bytes).unwrap();
-    }
-    file.finish().unwrap();
-}
-
-fn sections(path: &std::path::Path) -> Vec<(&'static str, Vec<u8>)> {
-    let file = crate::format::MappedFile::open(path, *b"NGRM", 1).unwrap();
-    ["header", "words", "children", "logprobs", "backoffs", "tokenizer"]
-        .map(|tag| (tag, file.section(tag).unwrap().to_vec()))
-        .to_vec()
-}
-
-#[test]
-fn a_hostile_file_with_right_checksums_is_refused_or_harmless() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("m.ngram");
-    let mut options = Options::new(3, 3);
-    options.document_separator = Some(2);
-    Model::train(&[0u32, 1, 2, 0, 1], &options, &Silent).unwrap().save(&path).unwrap();
-    let good = sections(&path);
-    let mut refused = 0;
-    for section in 0..good.len() - 1 {
-        for at in 0..good[section].1.len() {
-            for value in [0, 1, 0x7f, 0x80, 0xff] {
-                let mut bad = good.clone();
-                bad[section].1[at] = value;
-                write_file(&path, &bad);
-                match Model::load(&path) {
-                    Ok(model) => {
-                        let mut out = vec![0.0f64; model.vocab_size()];
-                        for context in [&[][..], &[0], &[0, 1], &[2, 0]] {
-                            model.next_logprobs(context, &mut out).unwrap();
-                        }
-                        model.score(&[0u32, 1, 2, 0], &mut [0.0f64; 4]).unwrap();
-                    }
-                    Err(Error::Corrupt { .. }) => refused += 1,
-                    Err(other) => panic!("{other}"),
-                }
-            }
-        }
-    }
-    assert!(refused > 400, "{refused}");
-    for section in 0..good.len() {
-        for change in [-8i64, 8] {
-            let mut bad = good.clone();
-            let length = (bad[section].1.len() as i64 + change).max(0) as usize;
-            bad[section].1.resize(length, 0xff);
-            write_file(&path, &bad);
-            if bad[section].1 != good[section].1 {
-                assert!(Model::load(&path).is_err(), "{} {change}", good[section].0);
-            }
-        }
-        let mut bad = good.clone();
-        bad.remove(section);
-        write_file(&path, &bad);
-        assert!(Model::load(&path).is_err(), "without {}", good[section].0);
+    for num_threads in [1, 3] {
+        let mut again = vec![0.0f64; tokens.len()];
+        model.score_batch(&tokens, &[0, 300_000], Some(num_threads), &mut again).unwrap();
+        assert!(again == scores);
     }
 }
 
