@@ -202,6 +202,8 @@ def test_training_may_go_on(tmp_path: Path) -> None:
         Tokenizer.train([CORPUS], 700, base=base, special_tokens=["<|user|>"])
     with pytest.raises(InvalidInputError, match=r"memory_limit = 5000: the .* distinct pieces"):
         Tokenizer.train([CORPUS], 900, memory_limit=5000)
+    with pytest.raises(TypeError, match=r"base must be a lexigram.Tokenizer, not int: 5"):
+        Tokenizer.train([CORPUS], 900, base=5)  # type: ignore[arg-type]
 
 
 def test_training_on_files_is_training_on_their_texts(tmp_path: Path) -> None:

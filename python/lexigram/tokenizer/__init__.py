@@ -83,9 +83,10 @@ class Tokenizer(_core.Tokenizer):
         bytes, are not merged. All 256 bytes are always in the vocabulary. The result does not
         depend on `num_threads` (None: as in `encode_batch`).
 
-        Training holds the distinct pieces of the corpus, not the corpus: 40 to 64 bytes each, and
-        as many again while merges are learnt. `memory_limit` bytes for them are a limit at which
-        training fails rather than going on (None: no limit).
+        Training holds the distinct pieces of the corpus, not the corpus: their bytes and about 20
+        more each, for each thread; while merges are learnt, about as many again. `memory_limit`
+        bytes for one table of all pieces are a limit at which training fails rather than going on
+        (None: no limit).
 
         With a `base`, training goes on from that tokenizer: its ids, merges and pattern stay
         (`pattern` is not used), `vocab_size` counts its ids too, and special tokens and merges
@@ -397,6 +398,8 @@ def _options(
 ) -> _core._TrainOptions:
     """The options of training, checked for what the core's unsigned numbers cannot hold; its own
     limits are narrower."""
+    if base is not None and not isinstance(base, Tokenizer):
+        raise TypeError(f"base must be a lexigram.Tokenizer, not {type(base).__name__}: {base!r}")
     for name, value, limit in (
         ("vocab_size", vocab_size, 2**32),
         ("num_threads", num_threads, 2**32),

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use lexigram_core::bpe::train::{TrainOptions, Trainer};
-use lexigram_core::bpe::{Allowed, Merge, Parts, Text, Tokenizer, alphabet, naive};
+use lexigram_core::bpe::{Allowed, Merge, Parts, PieceCounts, Text, Tokenizer, alphabet, naive};
 use lexigram_core::pretokenize::Pretokenizer;
 use lexigram_core::progress::Silent;
 use serde_json::Value;
@@ -113,7 +113,7 @@ fn train() {
             TrainOptions { vocab_size: 256 + wanted.len(), num_threads: 1, ..Default::default() };
         let trained = Trainer::new(options)
             .expect("options")
-            .finish(words.iter().cloned().collect(), &Silent);
+            .finish(PieceCounts::of(words.iter().cloned()).unwrap(), &Silent);
         let trained = trained.expect("some text");
         let parts = |merge: &Merge| contents(&trained, &[merge.left, merge.right]);
         assert_eq!(trained.merges().as_slice().iter().map(parts).collect::<Vec<_>>(), wanted);

@@ -26,8 +26,8 @@ pub struct PieceCounter<'a> {
 }
 
 impl<'a> PieceCounter<'a> {
-    /// A counter that uses at most `threads` threads, and fails when its tables take more than
-    /// `memory_limit` bytes.
+    /// A counter that uses at most `threads` threads, and fails when a table of all pieces takes
+    /// more than `memory_limit` bytes.
     pub fn new(
         pretokenizer: &'a Pretokenizer,
         special: &'a Finder,
@@ -36,6 +36,12 @@ impl<'a> PieceCounter<'a> {
     ) -> Self {
         let tables = Mutex::default();
         Self { pretokenizer, special, threads: threads.max(1), memory_limit, tables }
+    }
+
+    /// How many bytes of text it had best be given at a time: few, for they are memory, but parts
+    /// for all threads.
+    pub fn batch_bytes(&self) -> usize {
+        4 * PART_BYTES * self.threads
     }
 
     /// Counts the pieces of texts that have nothing to do with each other.
@@ -62,17 +68,28 @@ impl<'a> PieceCounter<'a> {
             lock().push(table);
             outcome
         })?;
-        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        let memory: usize = tables.iter().map(PieceCounts::memory).sum();
-        if memory > self.memory_limit {
-            let limit = format!(
-                "the {} distinct pieces counted so far take {memory} bytes; raise the limit, or \
-                 use a pattern that cuts text into shorter pieces, or less text",
-                tables.iter().map(PieceCounts::len).sum::<usize>()
-            );
-            return Err(Error::argument("memory_limit", self.memory_limit, limit));
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        if tables.iter().map(PieceCounts::memory).sum::<usize>() > self.memory_limit {
+            // Tables of different threads hold the same pieces: whether there is too much must not
+            // depend on how many tables there are.
+            let all = merged(std::mem::take(&mut *tables))?;
+            self.check(&all)?;
+            tables.push(all);
         }
         Ok(())
+    }
+
+    /// Fails if a table of all that was counted takes too much memory.
+    fn check(&self, all: &PieceCounts) -> Result<()> {
+        let (pieces, memory) = (all.len(), all.memory());
+        if memory <= self.memory_limit {
+            return Ok(());
+        }
+        let limit = format!(
+            "the {pieces} distinct pieces counted so far take {memory} bytes; raise the limit, or \
+             use a pattern that cuts text into shorter pieces, or less text"
+        );
+        Err(Error::argument("memory_limit", self.memory_limit, limit))
     }
 
     /// Appends parts of `text` between special tokens whose pieces join to those of the text.
@@ -106,21 +123,60 @@ impl<'a> PieceCounter<'a> {
         let mut start = 0;
         while start < text.len() {
             self.pretokenizer.fill(text, start, &mut ends)?;
-            table.count(text.as_bytes(), start, ends.as_slice());
+            table.count(text.as_bytes(), start, ends.as_slice())?;
             start = ends.as_slice().last().copied().unwrap_or(text.len());
         }
         Ok(())
     }
 
     /// All pieces with their counts, in no particular order.
-    pub fn finish(self) -> PieceCounts {
-        let tables = self.tables.into_inner().unwrap_or_else(PoisonError::into_inner);
-        tables
-            .into_iter()
-            .reduce(|mut all, table| {
-                all.merge(table);
-                all
-            })
-            .unwrap_or_default()
+    pub fn finish(self) -> Result<PieceCounts> {
+        let all = merged(self.take_tables())?;
+        self.check(&all)?;
+        Ok(all)
+    }
+
+    fn take_tables(&self) -> Vec<PieceCounts> {
+        std::mem::take(&mut *self.tables.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// One table with the counts of all, of which the largest is kept and the others are added to it.
+fn merged(mut tables: Vec<PieceCounts>) -> Result<PieceCounts> {
+    tables.sort_by_key(PieceCounts::len);
+    let mut all = tables.pop().unwrap_or_default();
+    tables.into_iter().try_for_each(|table| all.merge(table))?;
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Threads meet the same pieces, so their tables together take more than one table of all.
+    #[test]
+    fn the_memory_limit_does_not_depend_on_threads() {
+        let text: String = (0..200_000).map(|i| format!(" {}x", i % 3000)).collect();
+        let (pretokenizer, special) =
+            (Pretokenizer::new(Some("gpt2")).unwrap(), Finder::new(&[]).unwrap());
+        let count = |threads, limit| {
+            let counter = PieceCounter::new(&pretokenizer, &special, threads, limit);
+            for _ in 0..2 {
+                counter.add(&[&text])?;
+            }
+            counter.finish()
+        };
+        let needed = count(1, usize::MAX).unwrap().memory();
+        for threads in 1..=3 {
+            for limit in [needed - 1, needed, needed + needed / 2, 2 * needed] {
+                let counted = count(threads, limit).map(|all| (all.len(), all.memory()));
+                if limit < needed {
+                    let error = counted.unwrap_err().to_string();
+                    assert!(error.contains("distinct pieces"), "{error}");
+                } else {
+                    assert_eq!(counted.unwrap(), (3001, needed), "{threads} threads, {limit}");
+                }
+            }
+        }
     }
 }

@@ -18,7 +18,8 @@ use std::collections::{BinaryHeap, HashMap};
 
 use rustc_hash::FxBuildHasher;
 
-use super::words::{Unit, Words};
+use super::word_list::{End, WordList};
+use super::words::Words;
 use crate::prefetch;
 
 /// How many words ahead are asked for.
@@ -28,28 +29,28 @@ const AHEAD: usize = 12;
 const MIN_KEPT: usize = 1000;
 
 /// ... at most this part of all, ...
-const PART_KEPT: usize = 8;
+const PART_KEPT: usize = 2;
 
 /// ... and as many for each merge that is still wanted.
 const KEPT_A_MERGE: usize = 4;
 
-/// Pairs are first counted in so many buckets, as a power of two.
-const BUCKET_BITS: u32 = 20;
+/// Pairs are first counted in so many buckets, as a power of two: few enough for their sums to stay
+/// in a core's cache.
+const BUCKET_BITS: u32 = 18;
 
 #[derive(Debug)]
 struct Pair {
     count: u64,
-    words: Vec<u32>,
+    words: WordList,
 }
 
 /// What a merge does to the pairs of one neighbour on one side.
 #[derive(Debug, Clone, Default)]
 struct Change {
-    /// The frequency that the pair with the merged token loses.
-    lost: u64,
-    /// The frequency of the pair with the new token, and its words.
-    gained: u64,
-    words: Vec<u32>,
+    /// The frequency that the pair with the merged token loses, and that with the new token gains.
+    count: u64,
+    /// The words of the pair with the new token.
+    words: WordList,
 }
 
 /// Changes by neighbour.
@@ -61,24 +62,25 @@ struct Side {
 
 impl Side {
     /// A pair of `neighbour` in word `word` is replaced, `by` times.
-    #[inline]
+    #[inline(always)]
     fn change(&mut self, neighbour: u32, word: u32, by: u64) {
         let change = &mut self.changes[neighbour as usize];
-        if change.lost == 0 {
+        if change.count == 0 {
             self.touched.push(neighbour);
         }
-        change.lost += by;
-        change.gained += by;
-        if change.words.last() != Some(&word) {
-            change.words.push(word);
-        }
+        change.count += by;
+        change.words.push(word);
+    }
+
+    fn take(&mut self, neighbour: u32) -> Change {
+        std::mem::take(&mut self.changes[neighbour as usize])
     }
 }
 
 /// Learns merges.
 #[derive(Debug)]
-pub struct Learner<U> {
-    words: Words<U>,
+pub struct Learner {
+    words: Words,
     pairs: HashMap<u64, Pair, FxBuildHasher>,
     heap: BinaryHeap<(u64, Reverse<u64>)>,
     threshold: u64,
@@ -99,10 +101,10 @@ fn parts(key: u64) -> (u32, u32) {
     ((key >> 32) as u32, key as u32)
 }
 
-impl<U: Unit> Learner<U> {
+impl Learner {
     /// `lengths` are those of the tokens there are, by id.
     pub fn new(
-        words: Words<U>,
+        words: Words,
         lengths: Vec<usize>,
         min_frequency: u64,
         max_length: Option<usize>,
@@ -124,25 +126,38 @@ impl<U: Unit> Learner<U> {
 
     fn is_allowed(&self, pair: u64) -> bool {
         let (left, right) = parts(pair);
-        self.lengths[left as usize] + self.lengths[right as usize] <= self.max_length
+        self.max_length == usize::MAX
+            || self.lengths[left as usize] + self.lengths[right as usize] <= self.max_length
     }
 
     /// Counts the pairs of all words, and keeps the most frequent for `wanted` merges.
     #[cold]
     fn count(&mut self, wanted: usize) {
+        if self.words.codes().vary() {
+            self.count_of::<true>(wanted);
+        } else {
+            self.count_of::<false>(wanted);
+        }
+    }
+
+    fn count_of<const VARY: bool>(&mut self, wanted: usize) {
         self.pairs = HashMap::default();
+        self.words.compact::<VARY>();
         // A pair is at most as frequent as all pairs of its bucket together. Counting only those
         // of frequent buckets one by one takes little memory, however many rare ones there are.
         let bucket =
             |pair: u64| (pair.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - BUCKET_BITS)) as usize;
         let mut sums = vec![0u64; 1 << BUCKET_BITS];
-        self.words.for_each_pair(|_, count, (left, right)| {
-            sums[bucket(key(left, right))] += count;
+        self.words.for_each_pair::<VARY>(|_, count, (left, right)| {
+            let pair = key(left, right);
+            if self.is_allowed(pair) {
+                sums[bucket(pair)] += count;
+            }
         });
         let mut threshold = self.choose_threshold(&sums, wanted);
         loop {
             self.threshold = threshold.max(self.min_frequency);
-            self.pairs = self.count_in(|pair| sums[bucket(pair)] >= self.threshold);
+            self.pairs = self.count_in::<VARY>(|pair| sums[bucket(pair)] >= self.threshold);
             if !self.pairs.is_empty() || self.threshold == self.min_frequency {
                 break;
             }
@@ -159,31 +174,32 @@ impl<U: Unit> Learner<U> {
     }
 
     /// Counts the pairs among `chosen` ones, and keeps those that reach the threshold.
-    fn count_in(&self, chosen: impl Fn(u64) -> bool) -> HashMap<u64, Pair, FxBuildHasher> {
+    fn count_in<const VARY: bool>(
+        &self,
+        chosen: impl Fn(u64) -> bool,
+    ) -> HashMap<u64, Pair, FxBuildHasher> {
         #[derive(Default)]
         struct Counted {
             count: u64,
-            words: u32,
-            last: Option<u32>,
+            units: u32,
+            end: End,
         }
         let mut counted: HashMap<u64, Counted, FxBuildHasher> = HashMap::default();
-        self.words.for_each_pair(|word, count, (left, right)| {
+        self.words.for_each_pair::<VARY>(|word, count, (left, right)| {
             let pair = key(left, right);
-            if chosen(pair) {
+            if chosen(pair) && self.is_allowed(pair) {
                 let pair = counted.entry(pair).or_default();
                 pair.count += count;
-                pair.words += u32::from(pair.last.replace(word) != Some(word));
+                pair.units += pair.end.measure(word);
             }
         });
-        counted.retain(|&pair, of| of.count >= self.threshold && self.is_allowed(pair));
-        let pair = |(key, Counted { count, words, .. })| {
-            (key, Pair { count, words: Vec::with_capacity(words as usize) })
+        counted.retain(|_, pair| pair.count >= self.threshold);
+        let pair = |(key, Counted { count, units, .. })| {
+            (key, Pair { count, words: WordList::with_capacity(units as usize) })
         };
         let mut pairs: HashMap<u64, Pair, FxBuildHasher> = counted.into_iter().map(pair).collect();
-        self.words.for_each_pair(|word, _, (left, right)| {
-            if let Some(pair) = pairs.get_mut(&key(left, right))
-                && pair.words.last() != Some(&word)
-            {
+        self.words.for_each_pair::<VARY>(|word, _, (left, right)| {
+            if let Some(pair) = pairs.get_mut(&key(left, right)) {
                 pair.words.push(word);
             }
         });
@@ -212,81 +228,98 @@ impl<U: Unit> Learner<U> {
         self.lengths.push(self.lengths[left as usize] + self.lengths[right as usize]);
         self.left.changes.push(Change::default());
         self.right.changes.push(Change::default());
-        let words = self.pairs.remove(&best).map_or(vec![], |pair| pair.words);
-        for (i, &word) in words.iter().enumerate() {
-            if let Some(&ahead) = words.get(i + AHEAD) {
-                prefetch(self.words.head(ahead));
-            }
-            self.rewrite(word, (left, right), token);
+        let merged = self.pairs.remove(&best).map_or_else(WordList::default, |pair| pair.words);
+        if self.words.codes().vary() {
+            self.replace::<true>(&merged, (left, right), token);
+        } else {
+            self.replace::<false>(&merged, (left, right), token);
         }
         self.settle((left, right), token);
         Some((left, right))
     }
 
-    /// Replaces a pair by `token` in a word, from left to right.
-    fn rewrite(&mut self, word: u32, (left, right): (u32, u32), token: u32) {
-        let by = self.words.count(word);
-        let tokens = self.words.tokens_mut(word);
-        let (left, right) = (U::of(left), U::of(right));
-        let (mut read, mut write) = (0, 0);
-        loop {
-            let here = tokens[read];
-            if here == U::END {
-                break;
+    /// Replaces a pair by `token` in words.
+    fn replace<const VARY: bool>(
+        &mut self,
+        merged: &WordList,
+        (left, right): (u32, u32),
+        token: u32,
+    ) {
+        let codes = self.words.codes();
+        let (pair, new) = ((codes.code(left), codes.code(right)), codes.code(token));
+        let mut ahead = merged.iter().skip(AHEAD);
+        for word in merged.iter() {
+            if let Some(ahead) = ahead.next() {
+                prefetch(self.words.head(ahead));
             }
-            if here != left || tokens[read + 1] != right {
-                tokens[write] = here;
-                (read, write) = (read + 1, write + 1);
-                continue;
-            }
-            if write > 0 {
-                self.left.change(tokens[write - 1].id(), word, by);
-            }
-            let after = tokens[read + 2];
-            if after != U::END {
-                self.right.change(after.id(), word, by);
-            }
-            tokens[write] = U::of(token);
-            (read, write) = (read + 2, write + 1);
+            self.words.merge::<VARY>(
+                word,
+                pair,
+                new,
+                |neighbour, by| self.left.change(neighbour, word, by),
+                |neighbour, by| self.right.change(neighbour, word, by),
+            );
         }
-        tokens[write] = U::END;
     }
 
     /// Brings the pairs up to date with what a merge changed.
     fn settle(&mut self, (left, right): (u32, u32), token: u32) {
         // Where the pair follows itself, the new token's pair with `left` was counted, and lost
-        // again when that `left` was merged.
-        let again = self.left.changes[token as usize].lost;
-        self.right.changes[left as usize].gained =
-            self.right.changes[left as usize].gained.saturating_sub(again);
+        // again when that `left` was merged: on the left of the second is then the new token.
+        let again = self.left.changes[token as usize].count;
         for neighbour in std::mem::take(&mut self.left.touched) {
-            let change = std::mem::take(&mut self.left.changes[neighbour as usize]);
-            self.lose(key(neighbour, left), change.lost);
-            self.gain(key(neighbour, token), change);
+            let Change { count, words } = self.left.take(neighbour);
+            self.lose(key(neighbour, left), count);
+            self.gain(key(neighbour, token), count, words);
         }
         for neighbour in std::mem::take(&mut self.right.touched) {
-            let change = std::mem::take(&mut self.right.changes[neighbour as usize]);
-            self.lose(key(right, neighbour), change.lost);
-            self.gain(key(token, neighbour), change);
+            let Change { count, words } = self.right.take(neighbour);
+            self.lose(key(right, neighbour), count);
+            let again = if neighbour == left { again } else { 0 };
+            debug_assert!(again <= count, "what was lost again was counted before");
+            self.gain(key(token, neighbour), count - again, words);
         }
     }
 
     /// Takes from a pair's frequency. The merged pair and those not kept are no longer there.
     fn lose(&mut self, lost: u64, by: u64) {
         if let Some(pair) = self.pairs.get_mut(&lost) {
-            pair.count = pair.count.saturating_sub(by);
+            debug_assert!(by <= pair.count, "a pair occurs as often as it is counted");
+            pair.count -= by;
             if pair.count < self.threshold {
                 self.pairs.remove(&lost);
             }
         }
     }
 
-    fn gain(&mut self, gained: u64, change: Change) {
-        if change.gained >= self.threshold && self.is_allowed(gained) {
-            let mut words = change.words;
-            words.shrink_to_fit();
-            self.pairs.insert(gained, Pair { count: change.gained, words });
-            self.heap.push((change.gained, Reverse(gained)));
+    /// A pair with the new token, all of which are now counted.
+    fn gain(&mut self, gained: u64, count: u64, mut words: WordList) {
+        if count >= self.threshold && self.is_allowed(gained) {
+            words.shrink();
+            self.pairs.insert(gained, Pair { count, words });
+            self.heap.push((count, Reverse(gained)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::words::Codes;
+    use super::*;
+
+    /// Frequent pairs that would be too long must not raise the threshold.
+    #[test]
+    fn forbidden_pairs_do_not_count_for_the_threshold() {
+        let mut words = Words::new(Codes::new(400));
+        for (left, right) in (0..40).flat_map(|i| (0..40).map(move |j| (i, j))) {
+            words.push([256 + left, 256 + right].into_iter(), 1000).unwrap();
+        }
+        words.push([0, 1].into_iter(), 5).unwrap();
+        let lengths = (0..300).map(|id| if id < 256 { 1 } else { 2 }).collect();
+        let mut learner = Learner::new(words, lengths, 1, Some(2));
+        learner.count(10);
+        assert_eq!((learner.threshold, learner.pairs.len()), (1, 1));
+        assert_eq!(learner.merge_best(300, 10), Some((0, 1)));
+        assert_eq!(learner.merge_best(301, 9), None);
     }
 }

@@ -37,6 +37,7 @@ pub mod train;
 mod trie;
 mod unstable;
 mod vocabulary;
+mod word_list;
 mod words;
 mod workspace;
 

@@ -23,7 +23,7 @@ fn train(texts: &[&str], options: TrainOptions) -> Tokenizer {
     let trainer = Trainer::new(options).unwrap();
     let counter = trainer.counter();
     counter.add(texts).unwrap();
-    trainer.finish(counter.finish(), &Silent).unwrap()
+    trainer.finish(counter.finish().unwrap(), &Silent).unwrap()
 }
 
 fn options(vocab_size: usize, pattern: Option<&str>) -> TrainOptions {
@@ -329,7 +329,8 @@ fn rare_pairs_come_back_when_they_are_needed() {
     let options = |vocab_size| TrainOptions { special_tokens: vec![], ..options(vocab_size, None) };
     for vocab_size in [256 + 1500, 70_000] {
         let trained = Trainer::new(options(vocab_size)).unwrap();
-        let trained = trained.finish(words.iter().cloned().collect(), &Silent).unwrap();
+        let trained =
+            trained.finish(PieceCounts::of(words.iter().cloned()).unwrap(), &Silent).unwrap();
         let ids =
             |word: &[u8]| word.iter().map(|&byte| trained.byte_ids()[byte as usize]).collect();
         let slow: Vec<_> = words.iter().map(|(word, count)| (ids(word), *count)).collect();
@@ -373,7 +374,7 @@ fn what_cannot_go_on_is_refused() {
     let error = Trainer::new(on(&["low"], 300)).err().unwrap().to_string();
     assert!(error.contains("ordinary token of the base"), "{error}");
     let trainer = Trainer::new(on(&[], 300)).unwrap();
-    let pieces = PieceCounts::from_iter([(b"xnewxnewx", 5)]);
+    let pieces = PieceCounts::of([(b"xnewxnewx", 5)]).unwrap();
     let error = trainer.finish(pieces, &Silent).err().unwrap().to_string();
     assert!(error.contains("\"new\"") && error.contains("258"), "{error}");
 }
@@ -417,9 +418,9 @@ fn training_refuses_what_cannot_be() {
     let counter = trainer.counter();
     counter.add(&["xyxyxyab"]).unwrap();
     // "ab" is cut out of the text, so it cannot arise.
-    let tokenizer = trainer.finish(counter.finish(), &Silent).unwrap();
+    let tokenizer = trainer.finish(counter.finish().unwrap(), &Silent).unwrap();
     assert!(json::write(&tokenizer).is_ok());
-    let words = PieceCounts::from_iter([(b"abab", 1)]);
+    let words = PieceCounts::of([(b"abab", 1)]).unwrap();
     assert!(trainer.finish(words, &Silent).unwrap_err().to_string().contains("\"ab\""));
 }
 
@@ -525,14 +526,14 @@ fn a_file_in_chunks_counts_as_one_text() {
     let trainer = Trainer::new(options).unwrap();
     let whole = trainer.counter();
     whole.add(&[&text]).unwrap();
-    let whole = sorted(whole.finish());
+    let whole = sorted(whole.finish().unwrap());
     for chunk in [1, 7, 64, 100, 4096] {
         let counter = trainer.counter();
         let mut reader = TextReader::open(&path, OnError::Strict, chunk).unwrap();
         while let Some(part) = reader.next(|text| trainer.cut_before(text)).unwrap() {
             counter.add(&[&part]).unwrap();
         }
-        assert_eq!(sorted(counter.finish()), whole, "chunks of {chunk}");
+        assert_eq!(sorted(counter.finish().unwrap()), whole, "chunks of {chunk}");
     }
 }
 

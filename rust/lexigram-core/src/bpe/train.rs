@@ -27,7 +27,7 @@ use super::merges::Merge;
 use super::piece_counts::PieceCounts;
 use super::tokenizer::{Parts, Tokenizer};
 use super::vocabulary::MAX_ID;
-use super::words::{Unit, Words};
+use super::words::{Codes, Words};
 use crate::pretokenize::Pretokenizer;
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -165,14 +165,6 @@ impl Trainer {
                 remedy: "give at least one text that is not empty",
             });
         }
-        if self.options.vocab_size < usize::from(u16::END) {
-            self.learn::<u16>(pieces, progress)
-        } else {
-            self.learn::<u32>(pieces, progress)
-        }
-    }
-
-    fn learn<U: Unit>(&self, pieces: PieceCounts, progress: &dyn Progress) -> Result<Tokenizer> {
         let (mut parts, byte_ids) = self.start();
         let first = self.added.iter().map(|token| token.id).chain(parts.tokens.iter().map(|t| t.0));
         let first = first.chain(parts.inert.iter().map(|t| t.0));
@@ -181,7 +173,7 @@ impl Trainer {
         for (id, token) in &parts.tokens {
             bytes[*id as usize] = token.clone().into_boxed_slice();
         }
-        let words = self.words::<U>(pieces, &byte_ids)?;
+        let words = self.words(pieces, &byte_ids)?;
         let lengths = bytes.iter().map(|token| token.len()).collect();
         let mut learner =
             Learner::new(words, lengths, self.options.min_frequency, self.options.max_token_length);
@@ -247,25 +239,21 @@ impl Trainer {
         (parts, ids)
     }
 
-    /// Pieces as words of tokens. The pieces are freed before the learner takes memory.
-    fn words<U: Unit>(&self, pieces: PieceCounts, byte_ids: &[u32; 256]) -> Result<Words<U>> {
-        let mut words = Words::new();
+    /// Pieces as words of tokens. The pieces are freed on the way, so that the memory of both is
+    /// hardly more than that of one.
+    fn words(&self, pieces: PieceCounts, byte_ids: &[u32; 256]) -> Result<Words> {
+        let mut words = Words::new(Codes::new(self.options.vocab_size));
         let (mut scratch, mut tokens) = (Scratch::default(), Vec::new());
-        let mut outcome = Ok(());
-        pieces.for_each(|piece, count| {
-            if outcome.is_err() {
-                return;
+        pieces.drain(|piece, count| match self.options.base.as_deref() {
+            Some(base) => {
+                tokens.clear();
+                base.append_piece(piece, &mut scratch, &mut tokens);
+                words.push(tokens.iter().copied(), count)
             }
-            outcome = match self.options.base.as_deref() {
-                Some(base) => {
-                    tokens.clear();
-                    base.append_piece(piece, &mut scratch, &mut tokens);
-                    words.push(tokens.iter().copied(), count)
-                }
-                None => words.push(piece.iter().map(|&byte| byte_ids[byte as usize]), count),
-            };
-        });
-        outcome.map(|()| words)
+            None => words.push(piece.iter().map(|&byte| byte_ids[byte as usize]), count),
+        })?;
+        words.shrink();
+        Ok(words)
     }
 
     /// A special token that a file would write like the ordinary token `token`.

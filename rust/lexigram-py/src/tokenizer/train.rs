@@ -16,9 +16,6 @@ use super::input::Input;
 use super::threads;
 use crate::error::{Callback, detached, to_python};
 
-/// Training reads about this much text at a time.
-const BATCH_BYTES: usize = 4 << 20;
-
 /// The options of both ways to train, a dict of these keys.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
@@ -85,7 +82,7 @@ pub fn train_tokenizer(
         let text: PyBackedStr = text;
         bytes += text.len();
         batch.push(text);
-        if bytes >= BATCH_BYTES {
+        if bytes >= counter.batch_bytes() {
             count(&mut batch)?;
             done += bytes as u64;
             bytes = 0;
@@ -93,7 +90,7 @@ pub fn train_tokenizer(
         }
     }
     count(&mut batch)?;
-    let words = detached(py, || Ok(counter.finish()))?;
+    let words = detached(py, || counter.finish())?;
     let trainer = &trainer;
     let core = detached(py, move || trainer.finish(words, &progress))?;
     Ok(PyTokenizer::of(core))
@@ -111,7 +108,7 @@ pub fn train_tokenizer_files(
     let progress = Callback::new(progress);
     let core = detached(py, move || {
         let counter = trainer.counter();
-        let open = |path: &PathBuf| TextReader::open(path, on_error, BATCH_BYTES);
+        let open = |path: &PathBuf| TextReader::open(path, on_error, counter.batch_bytes());
         // All files are opened before the first is read, so that a missing one is named at once.
         let readers = paths.iter().map(open).collect::<Result<Vec<_>>>()?;
         let total = readers.iter().map(TextReader::size).sum();
@@ -123,7 +120,7 @@ pub fn train_tokenizer_files(
             }
             done += reader.position();
         }
-        trainer.finish(counter.finish(), &progress)
+        trainer.finish(counter.finish()?, &progress)
     })?;
     Ok(PyTokenizer::of(core))
 }

@@ -26,7 +26,7 @@ fn tokenizer(pattern: Option<&str>, normalization: Vec<Normalization>) -> Arc<To
     counter
         .add(&["the cat sat on the mat, don't 1234 1234 \n\n the  end!!\n caf\u{e9} ((("])
         .unwrap();
-    let trained = trainer.finish(counter.finish(), &Silent).unwrap();
+    let trained = trainer.finish(counter.finish().unwrap(), &Silent).unwrap();
     let added = [("<a>", true, false), ("<a><b>", true, false), ("<é>", true, false)]
         .into_iter()
         .chain([("((", false, false), ("  ", false, true), ("é!", false, true)]);
