@@ -442,6 +442,8 @@ def test_a_loaded_model_is_the_saved_one(
     )
     model.save(path)
     loaded = NgramModel.load(str(path))
+    copied = NgramModel.load(path, verify=True, in_memory=True)
+    assert np.array_equal(copied.score(tokens, np.float64), model.score(tokens, np.float64))
     assert repr(loaded) == repr(model)
     for name in (
         "document_separator",

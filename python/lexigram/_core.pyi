@@ -387,8 +387,8 @@ class NgramModel:
     ) -> NgramModel:
         """Counts `tokens` (n,), contiguous uint16 or uint32, and estimates a model."""
     @staticmethod
-    def load(path: str) -> NgramModel:
-        """Opens a saved model after checking its headers."""
+    def load(path: str, in_memory: bool = False) -> NgramModel:
+        """Opens a saved model after checking its headers, mapped, or copied into memory."""
     def verify(self) -> None:
         """Compares all checksums of the model's file and checks all that it holds."""
     def save(self, path: str, quantize: int | None = None) -> None:

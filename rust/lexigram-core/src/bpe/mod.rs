@@ -16,7 +16,7 @@ pub mod json;
 mod key;
 mod learn;
 mod linear;
-mod memory;
+pub(crate) mod memory;
 pub mod merges;
 pub mod naive;
 mod normalize;
