@@ -143,7 +143,8 @@ impl Model {
         };
         file.cut()?;
         let storage = Storage::File(file);
-        Ok(Self { description, storage, tokenizer, suffixes, quantized })
+        let roots = std::sync::OnceLock::new();
+        Ok(Self { description, storage, tokenizer, suffixes, quantized, roots })
     }
 
     /// Reads the whole file and compares all checksums, then checks that the levels make a trie of

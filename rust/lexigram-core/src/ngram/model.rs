@@ -3,15 +3,18 @@
 //! [`query`](super::query) answers for the whole vocabulary, [`lanes`](super::lanes) for each id of
 //! an array; [`storage`](super::storage) is what both read.
 
+use std::sync::OnceLock;
+
 use rayon::prelude::*;
 
 use super::kneser_ney::{CountsOfCounts, Discounts};
-use super::lanes::Lanes;
+use super::lanes::{Lanes, Root};
 use super::query::Query;
 pub(super) use super::storage::{Level, LevelView};
 use super::storage::{NO_LEVEL, OwnedLevel};
 use super::work::Threads;
 use super::{MAX_ORDER, Smoothing};
+use crate::bpe::memory::made;
 use crate::{Error, Result};
 
 /// How many tokens one task scores at a time.
@@ -82,6 +85,8 @@ pub struct Model {
     pub(super) suffixes: bool,
     /// The bits of a quantised log-probability.
     pub(super) quantized: Option<u32>,
+    /// Level 1 as scoring reads it, made when it is first asked for.
+    pub(super) roots: OnceLock<Vec<Root>>,
 }
 
 impl Model {
@@ -92,7 +97,8 @@ impl Model {
         let pack = |(order, level)| OwnedLevel::new(level, order, vocab_size);
         let levels = (1..).zip(levels).map(pack).collect();
         let storage = Storage::Memory(levels);
-        Self { description, storage, tokenizer: None, suffixes: true, quantized: None }
+        let roots = OnceLock::new();
+        Self { description, storage, tokenizer: None, suffixes: true, quantized: None, roots }
     }
 
     /// Says whether every n-gram's suffixes are there: as in each model that was counted, but not
@@ -222,8 +228,9 @@ impl Model {
         }
         self.check_ids(ids)?;
         let query = Query::new(self);
+        let roots = made(&self.roots, || Root::all(&query.levels[0]));
         let work = |(chunk, out): (usize, &mut [R])| {
-            Lanes::new(&query, ids, offsets, chunk * SCORE_CHUNK, out, what).run();
+            Lanes::new(&query, roots, ids, offsets, chunk * SCORE_CHUNK, out, what).run();
         };
         if ids.len() <= SCORE_CHUNK || num_threads == Some(1) {
             out.chunks_mut(SCORE_CHUNK).enumerate().for_each(work);
