@@ -10,14 +10,12 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use rayon::prelude::*;
-
 use super::bits::{Ints, int_bytes, packed_bytes};
+use super::copied::Copied;
 use super::model::{Description, LevelView, Model, Storage};
 use super::quantize::Quantized;
 use super::storage::{BLOCK, Line, NO_LEVEL, Values, word_width};
 use super::{MAX_ORDER, Options, Smoothing};
-use crate::bpe::memory::Zeroed;
 use crate::format::{FileWriter, MappedFile};
 use crate::{Error, Result};
 
@@ -53,35 +51,6 @@ pub(super) struct ModelFile {
     shapes: Vec<Shape>,
     quantized: bool,
     copy: Option<Copied>,
-}
-
-/// The sections of a file in memory of our own: what is read at random is read several times as
-/// fast from huge pages, which a mapped file does not have.
-#[derive(Debug)]
-struct Copied {
-    memory: Zeroed<Line>,
-    /// The first byte and the length of each of [`SECTIONS`].
-    places: [(usize, usize); SECTIONS.len()],
-}
-
-impl Copied {
-    fn new(file: &MappedFile) -> Result<Self> {
-        const PIECE: usize = 1 << 22;
-        let mut places = [(0, 0); SECTIONS.len()];
-        let mut end = 0;
-        for (place, tag) in places.iter_mut().zip(SECTIONS) {
-            *place = (end, file.section(tag)?.len());
-            end = (end + place.1).next_multiple_of(size_of::<Line>());
-        }
-        let mut memory = Zeroed::new(end / size_of::<Line>());
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(memory.as_mut_slice());
-        for ((from, length), tag) in places.into_iter().zip(SECTIONS) {
-            let source = file.section(tag)?.par_chunks(PIECE);
-            let target = bytes[from..from + length].par_chunks_mut(PIECE);
-            target.zip(source).for_each(|(target, source)| target.copy_from_slice(source));
-        }
-        Ok(Self { memory, places })
-    }
 }
 
 impl Model {
@@ -142,7 +111,7 @@ impl Model {
             quantized: quantized.is_some(),
         };
         file.cut()?;
-        let storage = Storage::File(file);
+        let storage = Storage::File(Box::new(file));
         let roots = std::sync::OnceLock::new();
         Ok(Self { description, storage, tokenizer, suffixes, quantized, roots })
     }
@@ -227,10 +196,7 @@ impl ModelFile {
         let mut sections = [Section { tag: "", rest: &[] }; SECTIONS.len()];
         for (i, tag) in SECTIONS.into_iter().enumerate() {
             let rest = match &self.copy {
-                Some(copy) => {
-                    let (from, length) = copy.places[i];
-                    &bytemuck::cast_slice(copy.memory.as_slice())[from..from + length]
-                }
+                Some(copy) => copy.section(i),
                 None => self.file.section(tag)?,
             };
             sections[i] = Section { tag, rest };

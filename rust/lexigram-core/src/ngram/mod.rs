@@ -35,6 +35,7 @@
 
 mod bits;
 mod check;
+mod copied;
 pub mod count;
 mod estimate;
 mod file;

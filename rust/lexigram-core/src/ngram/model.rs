@@ -43,7 +43,7 @@ impl Description {
 #[derive(Debug)]
 pub(super) enum Storage {
     Memory(Vec<OwnedLevel>),
-    File(super::file::ModelFile),
+    File(Box<super::file::ModelFile>),
 }
 
 /// A type that log-probabilities are given in.
