@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import struct
 import threading
 from pathlib import Path
 
@@ -442,6 +443,8 @@ def test_a_loaded_model_is_the_saved_one(
     )
     model.save(path)
     loaded = NgramModel.load(str(path))
+    copied = NgramModel.load(path, verify=True, in_memory=True)
+    assert np.array_equal(copied.score(tokens, np.float64), model.score(tokens, np.float64))
     assert repr(loaded) == repr(model)
     for name in (
         "document_separator",
@@ -457,6 +460,37 @@ def test_a_loaded_model_is_the_saved_one(
     assert np.array_equal(loaded.next_logprobs(context), model.next_logprobs(context))
     loaded.save(path)  # over the file that is mapped
     assert np.array_equal(NgramModel.load(path).score(tokens), model.score(tokens))
+
+
+def test_the_worked_example_of_the_format(tmp_path: Path) -> None:
+    path = tmp_path / "m.ngram"
+    tokens = [0, 1, 2, 0, 1, 2]
+    NgramModel.train(tokens, order=2, vocab_size=3, document_separator=2).save(path)
+    data = path.read_bytes()
+    assert len(data) == 1936
+    table = [struct.unpack_from("<16sQQ", data, 40 + 32 * i) for i in range(10)]
+    places = {tag.rstrip(b"\0").decode(): place for tag, *place in table}
+    assert places == {
+        "header": [384, 216],
+        "words": [640, 64],
+        "samples": [704, 2],
+        "lines": [768, 64],
+        "long": [832, 0],
+        "rare": [832, 0],
+        "weights": [832, 1024],
+        "logprobs": [1856, 24],
+        "codebook": [1920, 0],
+        "tokenizer": [1920, 0],
+    }
+    orders = [3, 3, 0, 0, 0, 0, 0, 32, 0, 3, 0, 3, 0, 0, 0, 0, 32, 0]
+    assert list(struct.unpack_from("<26Q", data, 384)) == [2, 3, 2, 0, 0, 6, 1, 0, *orders]
+    assert struct.unpack_from("<32H", data, 640) == (1, 2, *[0] * 30)
+    assert struct.unpack_from("<H", data, 704) == (1,)
+    assert data[768:832] == bytes(16) + b"\x11\x01" + bytes(46)
+    weights = struct.unpack_from("<256f", data, 832)
+    assert weights == (float(np.float32(math.log(1 / 2))), *[0] * 255)
+    logprobs = np.frombuffer(data, "<f4", 6, 1856)
+    assert_rounded(logprobs, [1 / 3] * 3 + [2 / 3] * 3)
 
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:

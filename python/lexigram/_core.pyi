@@ -481,8 +481,8 @@ class NgramModel:
     def words(self) -> list[bytes] | None:
         """The words of a word model, by id."""
     @staticmethod
-    def load(path: str) -> NgramModel:
-        """Opens a saved model after checking its headers."""
+    def load(path: str, in_memory: bool = False) -> NgramModel:
+        """Opens a saved model after checking its headers, mapped, or copied into memory."""
     def verify(self) -> None:
         """Compares all checksums of the model's file and checks all that it holds."""
     def save(self, path: str, quantize: int | None = None) -> None:

@@ -244,14 +244,19 @@ class NgramModel:
         return NgramModel(self._core.normalized(), self._notes)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], verify: bool = False) -> NgramModel:
+    def load(
+        cls, path: str | os.PathLike[str], verify: bool = False, *, in_memory: bool = False
+    ) -> NgramModel:
         """Opens a saved model, mapped into memory, in a time that does not depend on its size.
+
+        With `in_memory` it is copied into memory in huge pages where the system has them, which
+        takes as long as reading the file: for scoring millions of tokens, several times as fast.
 
         The headers are compared with their checksums; the rest is with `verify`, which reads the
         whole file. Without it a damaged file gives wrong numbers, but never an error or a crash.
         Raises `MissingFileError`, or `FormatError` for what is not as written.
         """
-        model = cls(_core.NgramModel.load(os.fspath(path)))
+        model = cls(_core.NgramModel.load(os.fspath(path), in_memory))
         if verify:
             model.verify()
         return model
@@ -552,12 +557,12 @@ class NgramModel:
         dtype: npt.DTypeLike,
         num_threads: int | None,
     ) -> Scores:
-        array = np.ascontiguousarray(contexts, dtype=np.uint32)
+        ids = np.ascontiguousarray(contexts, dtype=np.uint32)
         if num_threads is not None:
             num_threads = _count("num_threads", num_threads)
         if _wide(dtype):
-            return self._core.next_logprobs(array, offsets, num_threads)
-        return self._core.next_logprobs_f32(array, offsets, num_threads)
+            return self._core.next_logprobs(ids, offsets, num_threads)
+        return self._core.next_logprobs_f32(ids, offsets, num_threads)
 
     def __repr__(self) -> str:
         return (

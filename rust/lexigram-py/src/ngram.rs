@@ -165,8 +165,10 @@ impl NgramModel {
     }
 
     #[staticmethod]
-    fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        detached(py, || Model::load(&path)).map(|model| Self { model })
+    #[pyo3(signature = (path, in_memory = false))]
+    fn load(py: Python<'_>, path: PathBuf, in_memory: bool) -> PyResult<Self> {
+        let load = if in_memory { Model::load_into_memory } else { Model::load };
+        detached(py, || load(&path)).map(|model| Self { model })
     }
 
     fn verify(&self, py: Python<'_>) -> PyResult<()> {

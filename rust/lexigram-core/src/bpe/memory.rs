@@ -99,7 +99,7 @@ pub fn output(capacity: usize) -> Vec<u32> {
 /// Asks for huge pages where they lie within `memory`. What it holds does not change.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
-fn advise_huge<T>(memory: &mut [T]) {
+pub(crate) fn advise_huge<T>(memory: &mut [T]) {
     let start = memory.as_mut_ptr().cast::<u8>();
     let skip = start.align_offset(HUGE);
     let bytes = size_of_val(memory).saturating_sub(skip) / HUGE * HUGE;
@@ -111,7 +111,7 @@ fn advise_huge<T>(memory: &mut [T]) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn advise_huge<T>(_: &mut [T]) {}
+pub(crate) fn advise_huge<T>(_: &mut [T]) {}
 
 #[cfg(test)]
 mod tests {

@@ -17,7 +17,7 @@ mod key;
 mod last_merge;
 mod learn;
 mod linear;
-mod memory;
+pub(crate) mod memory;
 pub mod merges;
 pub mod naive;
 mod normalize;

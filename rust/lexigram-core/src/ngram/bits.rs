@@ -6,6 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::storage::BLOCK;
+use crate::bpe::memory::advise_huge;
 
 /// How many numbers one task packs: a multiple of 8, so that each task begins at a byte.
 const CHUNK: usize = 1 << 15;
@@ -158,6 +159,7 @@ impl IntsBuffer {
             return Self::packed(length, width, value);
         }
         let mut values = vec![0u16; length.next_multiple_of(multiple)];
+        advise_huge(&mut values);
         values[..length]
             .par_iter_mut()
             .enumerate()
@@ -170,6 +172,7 @@ impl IntsBuffer {
     pub fn packed(length: usize, width: u32, value: impl Fn(usize) -> u32 + Sync) -> Self {
         let size = packed_bytes(length as u64, width).expect("it fits in memory, as the input did");
         let mut bytes = vec![0; size as usize];
+        advise_huge(&mut bytes);
         bytes.par_chunks_mut(CHUNK / 8 * width as usize).enumerate().for_each(|(chunk, out)| {
             let (mut held, mut bits, mut at) = (0u64, 0, 0);
             for i in chunk * CHUNK..length.min((chunk + 1) * CHUNK) {

@@ -70,8 +70,10 @@ proptest! {
         prop_assert_eq!(&loaded.description, &model.description);
         prop_assert_eq!(loaded.tokenizer(), model.tokenizer());
         prop_assert!(bits(&loaded) == bits(&model));
+        let copied = Model::load_into_memory(&path).unwrap();
+        prop_assert!(bits(&copied) == bits(&model));
         let cuts = if wide { &cuts[..cuts.len().min(1)] } else { &cuts };
-        for (model, quantize) in [(&model, None), (&loaded, quantize)] {
+        for (model, quantize) in [(&model, None), (&copied, None), (&loaded, quantize)] {
             if !wide {
                 equals_the_plain_walk(model, &both, cuts);
             }

@@ -18,7 +18,7 @@ use std::ops::Range;
 
 use super::MAX_ORDER;
 use super::query::{ABSENT, Query};
-use super::storage::BLOCK;
+use super::storage::{BLOCK, LevelView};
 
 /// How many places are read at once: enough to hide a miss, few enough for the nearest cache.
 const LANES: usize = 32;
@@ -53,9 +53,31 @@ struct Lane {
     pending: Pending,
 }
 
+/// A context of one id. Nearly all of them have many followers and a weight of their own, so that
+/// their lines would send a reader to two more places.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Root {
+    from: u32,
+    to: u32,
+    weight: f32,
+}
+
+impl Root {
+    /// All contexts of one id.
+    pub fn all(level: &LevelView<'_>) -> Vec<Self> {
+        let root = |i: usize| {
+            let followers = level.followers(i);
+            let weight = level.backoff(i) as f32;
+            Self { from: followers.start as u32, to: followers.end as u32, weight }
+        };
+        (0..level.len()).map(root).collect()
+    }
+}
+
 /// Reads part of an array; see the [module](self).
 pub(super) struct Lanes<'a, 'm, T, R, W> {
     query: &'a Query<'m>,
+    roots: &'a [Root],
     ids: &'a [T],
     /// The pieces that no lane has begun.
     pieces: Pieces<'a>,
@@ -68,6 +90,7 @@ impl<'a, 'm, T: Copy + Into<u32>, R, W: Fn(f64, u8) -> R> Lanes<'a, 'm, T, R, W>
     /// For the ids from `base` on, as many as `out` has places; `offsets` cut `ids` into sequences.
     pub fn new(
         query: &'a Query<'m>,
+        roots: &'a [Root],
         ids: &'a [T],
         offsets: &'a [usize],
         base: usize,
@@ -75,7 +98,7 @@ impl<'a, 'm, T: Copy + Into<u32>, R, W: Fn(f64, u8) -> R> Lanes<'a, 'm, T, R, W>
         what: W,
     ) -> Self {
         let pieces = Pieces::new(offsets, base..base + out.len());
-        Self { query, ids, pieces, base, out, what }
+        Self { query, roots, ids, pieces, base, out, what }
     }
 
     /// Reads all of it.
@@ -151,8 +174,15 @@ impl<'a, 'm, T: Copy + Into<u32>, R, W: Fn(f64, u8) -> R> Lanes<'a, 'm, T, R, W>
                 continue;
             }
             let (above, level) = (&self.query.levels[j - 1], &self.query.levels[j]);
-            lane.weights[j] = above.backoff(node as usize);
-            let mut range = above.followers(node as usize);
+            let mut range;
+            if j == 1 {
+                let root = &self.roots[node as usize];
+                lane.weights[j] = root.weight.into();
+                range = root.from as usize..root.to as usize;
+            } else {
+                lane.weights[j] = above.backoff(node as usize);
+                range = above.followers(node as usize);
+            }
             if range.is_empty() {
                 continue;
             }
@@ -201,7 +231,9 @@ impl<'a, 'm, T: Copy + Into<u32>, R, W: Fn(f64, u8) -> R> Lanes<'a, 'm, T, R, W>
         lane.length = self.query.next_length(lane.length, id);
         for j in 1..=lane.length {
             lane.nodes[j] = hits[j - 1];
-            if hits[j - 1] != ABSENT {
+            if j == 1 {
+                crate::prefetch(&self.roots[id as usize]);
+            } else if hits[j - 1] != ABSENT {
                 self.query.levels[j - 1].prefetch_context(hits[j - 1] as usize);
             }
         }

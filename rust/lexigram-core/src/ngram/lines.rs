@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::model::LogProb;
 use super::storage::{BLOCK, Line, OwnedLevel, RARE};
+use crate::bpe::memory::advise_huge;
 
 /// Blocks that one task packs.
 const CHUNK: usize = 1 << 11;
@@ -75,6 +76,7 @@ pub(super) fn fill<F: LogProb>(level: &mut OwnedLevel, children: &[u32], backoff
         })
         .collect();
     level.lines.reserve_exact(backoffs.len().div_ceil(BLOCK));
+    advise_huge(level.lines.spare_capacity_mut());
     for (lines, long, rare) in parts {
         let (long_before, rare_before) = (level.long.len() as u32, level.rare.len() as u32);
         level.lines.extend(lines.into_iter().map(|line| Line {

@@ -38,6 +38,7 @@ mod batches;
 mod bits;
 mod check;
 mod column;
+mod copied;
 mod corpus;
 pub mod count;
 mod counts;

@@ -8,13 +8,14 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 
 use super::kneser_ney::{CountsOfCounts, Discounts};
-use super::lanes::Lanes;
+use super::lanes::{Lanes, Root};
 use super::query::Query;
 pub(super) use super::storage::{Level, LevelView};
 use super::storage::{NO_LEVEL, OwnedLevel};
 use super::words::Words;
 use super::work::Threads;
 use super::{MAX_ORDER, Smoothing};
+use crate::bpe::memory::made;
 use crate::{Error, Result};
 
 /// How many tokens one task scores at a time.
@@ -43,7 +44,7 @@ impl Description {
 #[derive(Debug)]
 pub(super) enum Storage {
     Memory(Vec<OwnedLevel>),
-    File(super::file::ModelFile),
+    File(Box<super::file::ModelFile>),
 }
 
 /// A type that log-probabilities are given in.
@@ -87,6 +88,8 @@ pub struct Model {
     pub(super) suffixes: bool,
     /// The bits of a quantised log-probability.
     pub(super) quantized: Option<u32>,
+    /// Level 1 as scoring reads it, made when it is first asked for.
+    pub(super) roots: OnceLock<Vec<Root>>,
 }
 
 impl Model {
@@ -101,8 +104,8 @@ impl Model {
     /// A model of levels that are packed.
     pub(super) fn packed(description: Description, levels: Vec<OwnedLevel>) -> Self {
         let storage = Storage::Memory(levels);
-        let (tokenizer, words) = (None, OnceLock::new());
-        Self { description, storage, tokenizer, words, suffixes: true, quantized: None }
+        let (tokenizer, words, roots) = (None, OnceLock::new(), OnceLock::new());
+        Self { description, storage, tokenizer, words, suffixes: true, quantized: None, roots }
     }
 
     /// Says whether every n-gram's suffixes are there: as in each model that was counted, but not
@@ -247,8 +250,9 @@ impl Model {
         }
         self.check_ids(ids)?;
         let query = Query::new(self);
+        let roots = made(&self.roots, || Root::all(&query.levels[0]));
         let work = |(chunk, out): (usize, &mut [R])| {
-            Lanes::new(&query, ids, offsets, chunk * SCORE_CHUNK, out, what).run();
+            Lanes::new(&query, roots, ids, offsets, chunk * SCORE_CHUNK, out, what).run();
         };
         if ids.len() <= SCORE_CHUNK || num_threads == Some(1) {
             out.chunks_mut(SCORE_CHUNK).enumerate().for_each(work);

@@ -346,7 +346,12 @@ fn stored<F: LogProb>(value: F) -> f32 {
 impl OwnedValues {
     fn new<F: LogProb>(values: &[F], order: usize) -> Self {
         use rayon::prelude::*;
-        let plain = || Self::Plain(values.par_iter().map(|&value| stored(value)).collect());
+        let plain = || {
+            let mut plain = Vec::with_capacity(values.len());
+            crate::bpe::memory::advise_huge(plain.spare_capacity_mut());
+            plain.par_extend(values.par_iter().map(|&value| stored(value)));
+            Self::Plain(plain)
+        };
         // A context of one id has thousands of followers: they are read in bulk, so plain.
         if order <= 2 {
             return plain();
