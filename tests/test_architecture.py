@@ -22,6 +22,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "vocabularies": {"errors", "folders"},
     "tokenizer": CORE | {"folders", "vocabularies"},
     "ngram": CORE | {"lm"},
+    "ngram_curve": {"ngram", "errors"},
+    "figures": {"errors"},
     "data": CORE | {"folders"},
     "model": {"config", "errors"},
     "objectives": {"errors"},
