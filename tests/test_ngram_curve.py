@@ -229,7 +229,7 @@ def test_the_command_writes_figures_and_a_picture(
     arguments = [folder / "text.jsonl", *kind, "--orders", "1-3", "--fractions", "0.2,1"]
     assert run(*arguments, "--out", out, "--json") == 0
     said = json.loads(capsys.readouterr().out)
-    rows = list(csv.DictReader((out / "curve.csv").open()))
+    rows = list(csv.DictReader((out / "curve.csv").read_text().splitlines()))
     assert len(rows) == len(said["points"]) == 3 * 2 * 2
     assert (out / "curve.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in out.iterdir()) == ["curve.csv", "curve.png"]

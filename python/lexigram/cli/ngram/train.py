@@ -80,12 +80,12 @@ def add_actions(actions: Any) -> None:
         action="store_true",
         help="with --words: read <s>, </s> and <unk> in the text as white space",
     )
-    add("--memory-limit", type=_size, metavar="2G", help="count on disk beyond so much memory")
+    add("--memory-limit", type=size, metavar="2G", help="count on disk beyond so much memory")
     add("--quantize", type=int, metavar="BITS", help="round probabilities to 2^BITS values")
     add("--threads", type=int, metavar="N", help="default: all cores")
 
 
-def _size(text: str) -> int:
+def size(text: str) -> int:
     """Bytes, from digits and a K, M, G or T of 1,024 each."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:

@@ -41,7 +41,7 @@ class Vocabulary(Protocol):
 class TokenText:
     """Ids of a tokenizer; the text is one document."""
 
-    unknown = None
+    unknown: int | None = None
 
     def __init__(self, tokenizer: Tokenizer, separator: int | None) -> None:
         self.tokenizer, self._front = tokenizer, [] if separator is None else [separator]
