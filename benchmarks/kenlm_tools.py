@@ -8,18 +8,19 @@ Python module is `pip install kenlm`.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
-import tempfile
-import time
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from measure import CORES, FreshFailure, pin
 
+COSTS = Path(__file__).with_name("costs.py")
 NOTES = {
     # seconds of wall time per million words or ids, 5-gram, two cores of the same kind of machine
     "words": {"lmplz": 32.6 / 20.96, "probing": 25.0 / 20.96, "trie": 30.0 / 20.96},
@@ -53,8 +54,7 @@ def module() -> Any | None:
 
 
 def versions() -> dict[str, str]:
-    found = {"kenlm programs": program("lmplz") or "not there"}
-    found["kenlm programs"] = "there" if program("lmplz") else "not there"
+    found = {"kenlm programs": "there" if program("lmplz") else "not there"}
     try:
         found["kenlm"] = version("kenlm")
     except PackageNotFoundError:
@@ -62,41 +62,23 @@ def versions() -> dict[str, str]:
     return found
 
 
-def process(
-    command: Sequence[str], *, limit: float = 1800, environment: Mapping[str, str] | None = None
-) -> Cost:
+def process(command: Sequence[str], *, limit: float = 1800) -> Cost:
     """Runs a process on all cores, and what it took. Raises `FreshFailure`."""
-    pin(len(CORES))
-    with tempfile.TemporaryFile() as said:
-        began = time.perf_counter()
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-            env={**os.environ, **(environment or {})},
+    before = os.sched_getaffinity(0)
+    pin(len(CORES))  # is inherited
+    try:
+        done = subprocess.run(
+            [sys.executable, "-S", str(COSTS), str(limit), *command],
+            capture_output=True,
+            text=True,
+            check=True,
         )
-        status, usage = _wait(child, limit)
-        wall = time.perf_counter() - began
-        pin()
-        if status != 0:
-            said.seek(0)
-            lines = said.read().decode(errors="replace").strip().splitlines() or ["no message"]
-            raise FreshFailure(f"{Path(command[0]).name}: {lines[-1][:160]}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6)
-
-
-def _wait(child: subprocess.Popen[bytes], limit: float) -> tuple[int, Any]:
-    """The status and the usage of a child, which is ended after `limit` seconds."""
-    until = time.monotonic() + limit
-    while True:
-        pid, status, usage = os.wait4(child.pid, os.WNOHANG)
-        if pid:
-            child.returncode = os.waitstatus_to_exitcode(status)
-            return child.returncode, usage
-        if time.monotonic() > until:
-            child.kill()
-        time.sleep(0.005)
+    finally:
+        os.sched_setaffinity(0, before)
+    cost = json.loads(done.stdout)
+    if cost["status"] != 0:
+        raise FreshFailure(f"{Path(command[0]).name}: {cost['said'][:160]}")
+    return Cost(cost["wall"], cost["cpu"], cost["peak"])
 
 
 def lmplz(text: Path, arpa: Path, order: int, memory: str = "4G") -> Cost:

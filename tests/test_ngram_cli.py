@@ -251,10 +251,10 @@ def test_generate_continues(tokens: Path, words: Path, capsys: pytest.CaptureFix
     capsys.readouterr()
     ask = ["generate", words / "w.ngram", "--prompt", "the cat sat on", "--strategy", "greedy"]
     assert run(*ask) == 0
-    assert capsys.readouterr().out == "the mat\n"
+    assert capsys.readouterr().out == "the mat sat\n"
     assert run(*ask, "--json") == 0
     said = json_of(capsys)
-    assert said["text"] == "the mat"
+    assert said["text"] == "the mat sat"
     assert said["finish_reason"] == "stop"
     draw = ["generate", tokens / "t.ngram", "--seed", 3, "--max-new-tokens", 20]
     texts = []
