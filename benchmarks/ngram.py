@@ -28,7 +28,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -60,20 +60,27 @@ JOBS: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 
-def rows(text: str) -> tuple[str, ...]:
-    """Reads names of rows with commas between them."""
-    chosen = tuple(text.split(","))
-    for name in chosen:
-        if name not in ROWS:
-            raise argparse.ArgumentTypeError(f"no {name!r}; there are {', '.join(ROWS)}")
-    return chosen
+def names(allowed: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
+    """Reads names with commas between them."""
+    known = tuple(allowed)
+
+    def read(text: str) -> tuple[str, ...]:
+        chosen = tuple(text.split(","))
+        for name in chosen:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"no {name!r}; there are {', '.join(known)}")
+        return chosen
+
+    return read
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", type=rows, default=tuple(ROWS), metavar="ROW[,ROW]")
+    parser.add_argument("--only", type=names(ROWS), default=tuple(ROWS), metavar="ROW[,ROW]")
+    corpora = ("words", "ids")
+    parser.add_argument("--corpora", type=names(corpora), default=corpora, metavar="NAME[,NAME]")
     parser.add_argument("--rounds", type=int, help="default 5, with --quick 2")
     parser.add_argument("--quick", action="store_true", help="8 MB of text, fewer rounds")
     parser.add_argument("--record", action="store_true", help="write the figures to records/")
@@ -91,7 +98,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="lexigram-benchmark-") as temporary:
         folder = args.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        bench = Bench(folder, args.rounds or (2 if args.quick else 5), args.quick)
+        rounds = args.rounds or (2 if args.quick else 5)
+        bench = Bench(folder, rounds, args.quick, args.corpora)
         for row in args.only:
             for table in ROWS[row](bench):
                 tables.append(table)

@@ -28,6 +28,8 @@ class Bench:
     folder: Path
     rounds: int
     quick: bool
+    names: tuple[str, ...] = ("words", "ids")
+    """The corpora of the rows that have both."""
     _corpora: dict[str, Corpus] = field(default_factory=dict)
     _costs: dict[tuple[str, str], list[Cost]] = field(default_factory=dict)
 
@@ -111,7 +113,7 @@ def train_job(source: str, out: str, order: int, vocab_size: int, separator: int
 def build_rows(bench: Bench) -> list[Table]:
     """From text to a saved 5-gram model that can be queried: wall, CPU, memory."""
     tables = []
-    for name in ("words", "ids"):
+    for name in bench.names:
         corpus = bench.corpus(name)
         try:
             bench.measure(name, max(1, bench.rounds // 2))
@@ -162,7 +164,7 @@ def _smaller(table: Table, required: float, aimed: float) -> None:
 def size_rows(bench: Bench) -> list[Table]:
     """Bytes on disk, against KenLM's files without quantisation."""
     tables = []
-    for name in ("words", "ids"):
+    for name in bench.names:
         ngrams = _num_ngrams(bench.model(name))
         files = {OURS: bench.model(name)}
         for kind in ("trie", "probing"):

@@ -144,7 +144,7 @@ def equal_rows(bench: Bench) -> list[Table]:
     """The perplexity of the held-out text is KenLM's for words; for ids nearly, since KenLM's
     vocabulary has only those that were seen."""
     tables = []
-    for name in ("words", "ids"):
+    for name in bench.names:
         corpus = bench.corpus(name)
         rivals = _rivals(bench, name)
         if "kenlm probing" not in rivals:

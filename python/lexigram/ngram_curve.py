@@ -175,29 +175,37 @@ def _meeting(sizes: Sequence[int], gaps: Sequence[float]) -> float | None:
 
 
 def verdict(points: Sequence[CurvePoint]) -> str:
-    """Says in words whether the two smoothings meet on this data, and where."""
+    """Says in words whether the two smoothings meet on this data, and where: a sentence, and a
+    line for each order."""
     found = meetings(points)
     if not found:
         return (
             "Modified Kneser-Ney and Stupid Backoff were not both measured at two sizes, so this "
             "says nothing on where they meet."
         )
-    parts, last = [], max(point.tokens for point in points)
+    last = max(point.tokens for point in points)
+    met = [str(meeting.order) for meeting in found if meeting.tokens is not None]
+    if not met:
+        how = "do not meet at any order"
+    elif len(met) == len(found):
+        how = "meet at every order"
+    else:
+        how = f"meet at order {', '.join(met)} only"
+    lines = [
+        f"Modified Kneser-Ney and Stupid Backoff (normalised) {how}, up to {last:,} training "
+        "tokens of this text. Stupid Backoff's bits per byte less Kneser-Ney's, from the smallest "
+        "size to the largest:"
+    ]
     for meeting in found:
-        order = f"order {meeting.order}"
         if meeting.tokens is not None:
-            parts.append(f"{order}: they meet at about {_rounded(meeting.tokens)} tokens")
-            continue
-        towards = "closer" if meeting.gap_last < meeting.gap_first else "further apart"
-        parts.append(
-            f"{order}: they do not meet; Stupid Backoff is {meeting.gap_first:+.4f} bits per byte "
-            f"from Kneser-Ney at the smallest size and {meeting.gap_last:+.4f} at the largest "
-            f"({towards})"
-        )
-    return (
-        f"Up to {last:,} tokens of this text, Stupid Backoff normalised against modified "
-        f"Kneser-Ney: {'; '.join(parts)}."
-    )
+            said = f"they meet at about {_rounded(meeting.tokens)} tokens"
+        elif abs(meeting.gap_last) < abs(meeting.gap_first):
+            said = "closer"
+        else:
+            said = "further apart"
+        gaps = f"{meeting.gap_first:+.4f} to {meeting.gap_last:+.4f}"
+        lines.append(f"order {meeting.order}: {gaps}, {said}")
+    return "\n".join(lines)
 
 
 def _rounded(value: float) -> str:

@@ -165,6 +165,7 @@ def _read_tokens(
 
     def stream(texts: list[str]) -> Ids:
         ids, offsets = tokenizer.encode_ordinary_batch_to_numpy(texts)
+        ids = ids.astype(np.uint16) if tokenizer.n_vocab <= 1 << 16 else ids
         return np.insert(ids, np.asarray(offsets)[1:].astype(np.int64), separator)
 
     return stream(train), stream(held), tokenizer.n_vocab, separator, 0.0
