@@ -163,14 +163,16 @@ def test_from_the_meeting_on_backoff_is_no_worse(gaps: list[float]) -> None:
 def test_the_verdict_says_what_the_numbers_say() -> None:
     apart = verdict(points_of([0.5, 0.25]))
     assert "do not meet at any order, up to 100 training tokens" in apart
-    assert "order 5: +0.5000 to +0.2500, closer" in apart
-    assert "further apart" in verdict(points_of([0.25, 0.5]))
+    assert "order 5: +0.5000 to +0.2500, narrowing" in apart
+    assert "+0.2500 to +0.5000, widening" in verdict(points_of([0.25, 0.5]))
+    arch = verdict(points_of([0.25, 0.75, 0.5]))
+    assert "most with +0.7500 at about 100 tokens and narrower since" in arch
     together = verdict(points_of([1.0, -1.0]))
     assert "meet at every order" in together
     assert "they meet at about 32 tokens" in together
     both = verdict(points_of([1.0, -1.0], order=2) + points_of([0.5, 0.25], order=3))
     assert "meet at order 2 only" in both
-    assert "order 3: +0.5000 to +0.2500, closer" in both
+    assert "order 3: +0.5000 to +0.2500, narrowing" in both
     assert "says nothing" in verdict(points_of([0.5]))
 
 

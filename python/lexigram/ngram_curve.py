@@ -62,6 +62,9 @@ class Meeting:
     """Stupid Backoff's bits per byte less Kneser-Ney's, at the smallest size."""
     gap_last: float
     """The same at the largest."""
+    gap_most: float
+    """The largest gap of all sizes, and at how many tokens it is, the first of equal ones."""
+    most_at: int
     tokens: float | None
     """The size from which on Stupid Backoff is at least as good, up to the largest (interpolated
     in the logarithm of the size); None if there is none."""
@@ -156,7 +159,9 @@ def meetings(points: Sequence[CurvePoint]) -> list[Meeting]:
         if len(sizes) < 2:
             continue
         gaps = [of[STUPID_BACKOFF][n] - of[KNESER_NEY][n] for n in sizes]
-        found.append(Meeting(order, gaps[0], gaps[-1], _meeting(sizes, gaps)))
+        most = gaps.index(max(gaps))
+        met = _meeting(sizes, gaps)
+        found.append(Meeting(order, gaps[0], gaps[-1], gaps[most], sizes[most], met))
     return found
 
 
@@ -199,10 +204,13 @@ def verdict(points: Sequence[CurvePoint]) -> str:
     for meeting in found:
         if meeting.tokens is not None:
             said = f"they meet at about {_rounded(meeting.tokens)} tokens"
-        elif abs(meeting.gap_last) < abs(meeting.gap_first):
-            said = "closer"
+        elif meeting.gap_most == meeting.gap_last:
+            said = "widening"
+        elif meeting.gap_most == meeting.gap_first:
+            said = "narrowing"
         else:
-            said = "further apart"
+            most, at = f"{meeting.gap_most:+.4f}", _rounded(meeting.most_at)
+            said = f"most with {most} at about {at} tokens and narrower since"
         gaps = f"{meeting.gap_first:+.4f} to {meeting.gap_last:+.4f}"
         lines.append(f"order {meeting.order}: {gaps}, {said}")
     return "\n".join(lines)
