@@ -515,7 +515,7 @@ def test_ids_outside_the_vocabulary(dtype: type) -> None:
         ({"prune": [1]}, "the first 0"),
         ({"prune": [0, 2, 1]}, "none below"),
         ({"num_threads": 0}, "num_threads = 0"),
-        ({"memory_limit": 1 << 30}, "memory_limit = 1073741824"),
+        ({"memory_limit": 0}, "memory_limit = 0"),
     ],
 )
 def test_bad_arguments_name_value_and_remedy(options: dict, message: str) -> None:
@@ -537,7 +537,7 @@ def test_progress_is_reported_and_can_interrupt() -> None:
     seen: list[tuple[int, int]] = []
     NgramModel.train(tokens, order=3, vocab_size=1000, progress=lambda *report: seen.append(report))
     assert seen == sorted(seen)
-    assert seen[-1] == (8 * len(tokens), 8 * len(tokens))
+    assert seen[-1] == (7 * len(tokens), 7 * len(tokens))
 
     def stop(done: int, total: int) -> None:
         raise KeyError("enough")

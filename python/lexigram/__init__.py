@@ -15,6 +15,7 @@ from lexigram import lm as lm
 from lexigram._core import __version__ as __version__
 from lexigram.errors import LexigramError as LexigramError
 from lexigram.ngram import NgramModel as NgramModel
+from lexigram.ngram_counts import NgramCounts as NgramCounts
 from lexigram.tokenizer import Tokenizer as Tokenizer
 
 if TYPE_CHECKING:

@@ -368,6 +368,59 @@ class BatchReader:
         document ids, positions."""
 
 @final
+class NgramCounts:
+    """Counts of n-grams. `lexigram.NgramCounts` checks the arguments first."""
+
+    @staticmethod
+    def count(
+        tokens: NDArray[np.integer[Any]],
+        *,
+        order: int,
+        vocab_size: int,
+        document_separator: int | None,
+        memory_limit: int | None,
+        num_threads: int | None,
+        progress: Callable[[int, int], object] | None,
+    ) -> NgramCounts:
+        """Counts `tokens` (n,), contiguous uint16 or uint32."""
+    @staticmethod
+    def load(path: str) -> NgramCounts:
+        """Opens a file after checking all of it."""
+    @staticmethod
+    def merge(
+        parts: Sequence[NgramCounts],
+        in_files: bool,
+        progress: Callable[[int, int], object] | None,
+    ) -> NgramCounts:
+        """The counts of all parts together, in memory or in temporary files."""
+    def model(
+        self,
+        *,
+        smoothing: str,
+        pseudocount: float,
+        prune: Sequence[int],
+        num_threads: int | None,
+        progress: Callable[[int, int], object] | None,
+        tokenizer: str | None,
+    ) -> NgramModel:
+        """Estimates a model."""
+    def save(self, path: str) -> None:
+        """Writes the counts in one step."""
+    def get(self, ngram: Sequence[int]) -> int:
+        """How often an n-gram occurs; 0 outside the vocabulary and the order."""
+    def ngrams(self, order: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        """The ids of all n-grams of an order end to end, sorted, and their counts."""
+    @property
+    def order(self) -> int: ...
+    @property
+    def vocab_size(self) -> int: ...
+    @property
+    def document_separator(self) -> int | None: ...
+    @property
+    def num_tokens(self) -> int: ...
+    @property
+    def num_ngrams(self) -> list[int]: ...
+
 class NgramModel:
     """A trained n-gram model. `lexigram.NgramModel` checks the arguments first."""
 
@@ -381,11 +434,52 @@ class NgramModel:
         smoothing: str,
         pseudocount: float,
         prune: Sequence[int],
+        memory_limit: int | None,
         num_threads: int | None,
         progress: Callable[[int, int], object] | None,
         tokenizer: str | None,
     ) -> NgramModel:
         """Counts `tokens` (n,), contiguous uint16 or uint32, and estimates a model."""
+    @staticmethod
+    def train_words(
+        paths: Sequence[str],
+        *,
+        order: int,
+        smoothing: str,
+        pseudocount: float,
+        kenlm_compatible: bool,
+        prune: Sequence[int],
+        min_count: int,
+        skip_symbols: bool,
+        memory_limit: int | None,
+        num_threads: int | None,
+        progress: Callable[[int, int], object] | None,
+    ) -> NgramModel:
+        """Reads text files, one sentence a line, and estimates a word model."""
+    @staticmethod
+    def from_arpa(
+        path: str, progress: Callable[[int, int], object] | None
+    ) -> tuple[NgramModel, list[str]]:
+        """Reads an ARPA file; also returns notes on what was not as expected."""
+    def to_arpa(
+        self,
+        path: str,
+        tokens: Sequence[str] | None,
+        progress: Callable[[int, int], object] | None,
+    ) -> None:
+        """Writes an ARPA file; `tokens` has the texts of a token model's ids."""
+    def prune(self, threshold: float) -> NgramModel:
+        """The model, pruned by relative entropy."""
+    def normalized(self) -> NgramModel:
+        """Stupid Backoff's scores over their sums."""
+    def score_words(self, sentence: bytes) -> NDArray[np.float64]:
+        """ln p (n + 1,) of each word of a sentence and of its end."""
+    def score_text(
+        self, paths: Sequence[str], progress: Callable[[int, int], object] | None
+    ) -> tuple[float, float, int, int, int]:
+        """Σ ln p, the part of it that `<unk>` has; tokens, `<unk>`s and sentences."""
+    def words(self) -> list[bytes] | None:
+        """The words of a word model, by id."""
     @staticmethod
     def load(path: str) -> NgramModel:
         """Opens a saved model after checking its headers."""

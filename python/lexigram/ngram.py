@@ -6,11 +6,14 @@ model in a page of Python.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, TypeGuard, cast
 
@@ -20,11 +23,19 @@ import numpy.typing as npt
 from lexigram import _core
 from lexigram.errors import InvalidInputError, TokenIdError
 
-__all__ = ["NgramModel", "TokenStream"]
+__all__ = ["NgramModel", "TokenStream", "WordPerplexity"]
 
 Ids: TypeAlias = npt.NDArray[np.integer[Any]]
 TokenIds: TypeAlias = Sequence[int] | Ids
-Smoothing: TypeAlias = Literal["modified_kneser_ney", "witten_bell", "additive", "stupid_backoff"]
+Smoothing: TypeAlias = Literal[
+    "modified_kneser_ney",
+    "witten_bell",
+    "additive",
+    "stupid_backoff",
+    "normalized_stupid_backoff",
+]
+FilePath: TypeAlias = str | os.PathLike[str]
+Progress: TypeAlias = Callable[[int, int], object]
 Scores: TypeAlias = npt.NDArray[np.floating[Any]]
 
 
@@ -44,6 +55,24 @@ class SavesTokenizer(Protocol):
     def save(self, path: Path, /) -> object: ...
 
 
+@dataclass(frozen=True)
+class WordPerplexity:
+    """How well a word model predicts a text, as KenLM's `query` counts it."""
+
+    including_oov: float
+    """Over all tokens."""
+    excluding_oov: float
+    """Over the tokens that the vocabulary has; not a number if it has none of them."""
+    num_tokens: int
+    """Words and ends of sentences."""
+    num_oov: int
+    """Words that the vocabulary lacks."""
+    num_sentences: int
+    """Lines."""
+    logprob: float
+    """Σ ln p of all tokens."""
+
+
 class NgramModel:
     """An n-gram model of orders 1 to N; satisfies `lexigram.lm.LanguageModel`.
 
@@ -51,9 +80,10 @@ class NgramModel:
     float64 inside. A state is the array (B, n) of the ids that the next step can still see.
     """
 
-    def __init__(self, core: _core.NgramModel) -> None:
-        """Use `train` or `load`."""
+    def __init__(self, core: _core.NgramModel, notes: Sequence[str] = ()) -> None:
+        """Use `train`, `train_words`, `from_arpa` or `load`."""
         self._core = core
+        self._notes = tuple(notes)
 
     @classmethod
     def train(
@@ -65,6 +95,7 @@ class NgramModel:
         vocab_size: int | None = None,
         document_separator: int | None = None,
         prune: Sequence[int] = (),
+        prune_entropy: float | None = None,
         pseudocount: float = 1.0,
         memory_limit: int | None = None,
         num_threads: int | None = None,
@@ -77,18 +108,19 @@ class NgramModel:
         `vocab_size` and `document_separator`. `document_separator`: the id that ends every
         document; n-grams never cross it, and it stands for both ends of a document. `prune`: the
         n-grams of order k with a raw count of at most `prune[k - 1]` are dropped, the last entry
-        holding for longer ones; the first is 0 and none is below the one before. `pseudocount`:
-        k of "additive". `tokenizer`: the `Tokenizer` that the ids belong to, or the text of its
-        tokenizer.json; the saved model carries it. The result does not depend on `num_threads`.
-        `progress(done, total)` counts tokens times passes.
+        holding for longer ones; the first is 0 and none is below the one before. `prune_entropy`:
+        see `prune`. `pseudocount`: k of "additive". `tokenizer`: the `Tokenizer` that the ids
+        belong to, or the text of its tokenizer.json; the saved model carries it. The result does
+        not depend on `num_threads`. `progress(done, total)` counts tokens times passes.
 
-        "stupid_backoff" gives scores that do not sum to one, so no perplexity.
+        "stupid_backoff" gives scores that do not sum to one, so no perplexity;
+        "normalized_stupid_backoff" divides them by their sums.
 
         Raises `TokenIdError` for an id outside the vocabulary, `InvalidInputError` for an
         argument outside its limits or an empty stream.
         """
         if memory_limit is not None:
-            memory_limit = _count("memory_limit", memory_limit, least=1)
+            memory_limit = _count("memory_limit", memory_limit, 1, 2**63 - 1)
         if _is_stream(tokens):
             vocab_size = tokens.vocab_size if vocab_size is None else vocab_size
             if document_separator is None:
@@ -116,7 +148,100 @@ class NgramModel:
             progress=progress,
             tokenizer=_tokenizer_json(tokenizer),
         )
-        return cls(core)
+        model = cls(core)
+        return model if prune_entropy is None else model.prune(prune_entropy)
+
+    @classmethod
+    def train_words(
+        cls,
+        paths: FilePath | Iterable[FilePath],
+        *,
+        order: int = 5,
+        smoothing: Smoothing = "modified_kneser_ney",
+        kenlm_compatible: bool = False,
+        prune: Sequence[int] = (),
+        prune_entropy: float | None = None,
+        pseudocount: float = 1.0,
+        min_count: int = 1,
+        skip_symbols: bool = False,
+        memory_limit: int | None = None,
+        num_threads: int | None = None,
+        progress: Progress | None = None,
+    ) -> NgramModel:
+        """Trains on text files (gzip too) as KenLM's lmplz reads them: a line is a sentence, an
+        empty one too; words are bytes between space, tab, CR and NUL.
+
+        Id 0 is `<unk>`, id 1 the `document_separator`, which is `<s>` and `</s>`; the words
+        follow in the order of their first appearance. The model carries the words.
+        `kenlm_compatible`: the discounts of lmplz, which counts the suffixes of one n-gram
+        otherwise than the textbook does (`docs/ngram.md`); the difference is seen in small texts
+        only. `min_count`: words that occur less often are `<unk>`. `skip_symbols`: reads
+        `<s>`, `</s>` and `<unk>` in the text as white space. `prune_entropy`: see `prune`.
+        `progress(done, total)` counts bytes while reading, then as `train`.
+
+        Raises `FormatError` where the text has one of the three symbols and `skip_symbols` is
+        not set, `MissingFileError`, and `InvalidInputError` for an argument outside its limits.
+        """
+        if memory_limit is not None:
+            memory_limit = _count("memory_limit", memory_limit, 1, 2**63 - 1)
+        if num_threads is not None:
+            num_threads = _count("num_threads", num_threads)
+        core = _core.NgramModel.train_words(
+            _paths(paths),
+            order=_count("order", order),
+            smoothing=smoothing,
+            pseudocount=float(pseudocount),
+            kenlm_compatible=kenlm_compatible,
+            prune=[_count("prune", threshold) for threshold in prune],
+            min_count=_count("min_count", min_count),
+            skip_symbols=skip_symbols,
+            memory_limit=memory_limit,
+            num_threads=num_threads,
+            progress=progress,
+        )
+        model = cls(core)
+        return model if prune_entropy is None else model.prune(prune_entropy)
+
+    @classmethod
+    def from_arpa(cls, path: FilePath, *, progress: Progress | None = None) -> NgramModel:
+        """Reads a word model from an ARPA file (gzip too) of KenLM, SRILM or this package.
+
+        N-grams may come in any order; a back-off weight that is not given is 1. An `<unk>` that
+        is not given has log₁₀ p = −100, as in KenLM. `notes` says what was not as expected.
+        `progress(done, total)` counts bytes. Raises `FormatError` with the line at fault.
+        """
+        core, notes = _core.NgramModel.from_arpa(os.fspath(path), progress)
+        return cls(core, notes)
+
+    def to_arpa(self, path: FilePath, *, progress: Progress | None = None) -> None:
+        """Writes an ARPA file, which KenLM and SRILM read, in one step.
+
+        The words of a token model are its tokens as its tokenizer.json spells them, or `<id:N>`
+        where that has white space, is one of `<s>`, `</s>`, `<unk>` or is not unique; without a
+        tokenizer they are the ids. `progress(done, total)` counts n-grams.
+
+        Raises `InvalidInputError` for "stupid_backoff", and for "additive" above order 1: they
+        are no back-off models.
+        """
+        tokens = None
+        if self.words is None and self.tokenizer is not None:
+            tokens = _token_words(self.tokenizer, self.vocab_size, self.document_separator)
+        self._core.to_arpa(os.fspath(path), tokens, progress)
+
+    def prune(self, threshold: float) -> NgramModel:
+        """The model without the n-grams whose removal raises the perplexity by a factor of less
+        than 1 + `threshold` each (Stolcke 1998); back-off weights are computed anew.
+
+        Contexts and suffixes of the n-grams that stay, stay. Raises `InvalidInputError` for
+        "stupid_backoff" and "additive".
+        """
+        return NgramModel(self._core.prune(float(threshold)), self._notes)
+
+    def normalized(self) -> NgramModel:
+        """The scores of "stupid_backoff" divided by their sum over the vocabulary: probabilities,
+        with a perplexity. An id never seen has the score 0.4/V as a unigram. The same as training
+        with "normalized_stupid_backoff"."""
+        return NgramModel(self._core.normalized(), self._notes)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], verify: bool = False) -> NgramModel:
@@ -202,6 +327,48 @@ class NgramModel:
     def tokenizer(self) -> str | None:
         """The text of the tokenizer.json that the ids belong to, if the model carries one."""
         return self._core.tokenizer
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was not as expected in the ARPA file that the model was read from."""
+        return self._notes
+
+    @functools.cached_property
+    def words(self) -> tuple[bytes, ...] | None:
+        """The words of a word model by id, `<unk>` and `</s>` first; for a token model none."""
+        words = self._core.words()
+        return None if words is None else tuple(words)
+
+    def score_words(self, sentence: str | bytes) -> npt.NDArray[np.float64]:
+        """ln p (n + 1,) of each of the n words of a sentence, after `<s>`, and of its `</s>`.
+
+        Words that the vocabulary lacks are `<unk>`; so is a `<s>`, `</s>` or `<unk>` in the
+        sentence. Raises `InvalidInputError` for a token model.
+        """
+        text = sentence.encode() if isinstance(sentence, str) else bytes(sentence)
+        return self._core.score_words(text)
+
+    def perplexity_words(
+        self, paths: FilePath | Iterable[FilePath], *, progress: Progress | None = None
+    ) -> WordPerplexity:
+        """The perplexity of text files (gzip too), one sentence a line, with and without the
+        words that the vocabulary lacks. `progress(done, total)` counts bytes.
+
+        Raises `InvalidInputError` for a token model, "stupid_backoff", or no line.
+        """
+        self._check_probabilities()
+        logprob, oov_logprob, tokens, oov, sentences = self._core.score_text(
+            _paths(paths), progress
+        )
+        known = tokens - oov
+        return WordPerplexity(
+            including_oov=_exp(-logprob / tokens),
+            excluding_oov=_exp(-(logprob - oov_logprob) / known) if known else math.nan,
+            num_tokens=tokens,
+            num_oov=oov,
+            num_sentences=sentences,
+            logprob=logprob,
+        )
 
     def counts_of_counts(self) -> npt.NDArray[np.int64]:
         """n₁ … n₄ of each order, (N, 4), before pruning: how many n-grams have the count 1, 2,
@@ -309,12 +476,15 @@ class NgramModel:
             scores = self._probabilities(np.concatenate([front, ids]))[1:][ids != separator]
         return -float(scores.sum()) / math.log(2) / num_bytes
 
-    def _probabilities(self, tokens: TokenIds | TokenStream) -> npt.NDArray[np.float64]:
+    def _check_probabilities(self) -> None:
         if self.smoothing == "stupid_backoff":
             raise InvalidInputError(
                 "smoothing = 'stupid_backoff': its scores are no probabilities and have no "
-                "perplexity; train with another smoothing to compare models"
+                "perplexity; use normalized(), or train with another smoothing"
             )
+
+    def _probabilities(self, tokens: TokenIds | TokenStream) -> npt.NDArray[np.float64]:
+        self._check_probabilities()
         array, offsets = self._sequence(tokens)
         if len(array) == 0:
             raise InvalidInputError("the token stream is empty; give at least one token")
@@ -382,12 +552,12 @@ class NgramModel:
         dtype: npt.DTypeLike,
         num_threads: int | None,
     ) -> Scores:
-        contexts = np.ascontiguousarray(contexts, dtype=np.uint32)
+        array = np.ascontiguousarray(contexts, dtype=np.uint32)
         if num_threads is not None:
             num_threads = _count("num_threads", num_threads)
         if _wide(dtype):
-            return self._core.next_logprobs(contexts, offsets, num_threads)
-        return self._core.next_logprobs_f32(contexts, offsets, num_threads)
+            return self._core.next_logprobs(array, offsets, num_threads)
+        return self._core.next_logprobs_f32(array, offsets, num_threads)
 
     def __repr__(self) -> str:
         return (
@@ -429,14 +599,39 @@ def _wide(dtype: npt.DTypeLike) -> bool:
     return bool(kind == np.float64)
 
 
-def _count(name: str, value: int, least: int = 0) -> int:
-    """`value` as a number that the core's 32 bits hold; the core knows the narrower limits."""
+def _count(name: str, value: int, least: int = 0, most: int = 2**32 - 1) -> int:
+    """`value` as a number that the core's integer holds; the core knows the narrower limits."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise InvalidInputError(f"{name} = {value!r}: give an integer")
     number = int(value.__index__())
-    if not least <= number < 2**32:
-        raise InvalidInputError(f"{name} = {number}: use {least} to {2**32 - 1}")
+    if not least <= number <= most:
+        raise InvalidInputError(f"{name} = {number}: use {least} to {most}")
     return number
+
+
+def _paths(paths: FilePath | Iterable[FilePath]) -> list[str]:
+    if isinstance(paths, (str, os.PathLike)):
+        return [os.fspath(paths)]
+    return [os.fspath(path) for path in paths]
+
+
+def _exp(value: float) -> float:
+    return math.exp(value) if value < 700 else math.inf
+
+
+def _token_words(tokenizer: str, vocab_size: int, separator: int | None) -> list[str]:
+    """A word for each id: the token's spelling in the tokenizer.json where that can be one."""
+    data = json.loads(tokenizer)
+    spelled = {id_: token for token, id_ in data.get("model", {}).get("vocab", {}).items()}
+    spelled |= {added["id"]: added["content"] for added in data.get("added_tokens", [])}
+    taken = Counter(spelled.values()) + Counter(["<s>", "</s>", "<unk>", "<UNK>", ""] * 2)
+
+    def word(id_: int) -> str:
+        token = spelled.get(id_, "")
+        usable = taken[token] == 1 and not set(token) & set("\0\t\n\r ")
+        return token if usable and not token.startswith("<id:") else f"<id:{id_}>"
+
+    return ["</s>" if id_ == separator else word(id_) for id_ in range(vocab_size)]
 
 
 def _tokenizer_json(tokenizer: SavesTokenizer | str | None) -> str | None:

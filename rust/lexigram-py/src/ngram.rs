@@ -2,23 +2,24 @@
 
 use std::path::PathBuf;
 
-use lexigram_core::ngram::{LogProb, Model, Options, Smoothing};
+use lexigram_core::ngram::{LogProb, Model, Options, Smoothing, TextOptions, Words};
 use lexigram_core::{Error, Result};
 use numpy::{Element, IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
-use crate::error::{Callback, detached, to_python};
+use crate::error::{Callback, attached, detached, to_python};
 
 /// A contiguous array of ids of either width.
 #[derive(FromPyObject)]
-enum Ids<'py> {
+pub enum Ids<'py> {
     Narrow(PyReadonlyArray1<'py, u16>),
     Wide(PyReadonlyArray1<'py, u32>),
 }
 
 #[pyclass(frozen, module = "lexigram._core")]
-struct NgramModel {
-    model: Model,
+pub struct NgramModel {
+    pub model: Model,
 }
 
 #[pymethods]
@@ -53,6 +54,7 @@ impl NgramModel {
             prune,
             memory_limit,
             num_threads,
+            ..Options::new(order, vocab_size)
         };
         let progress = Callback::new(progress);
         let mut model = match &tokens {
@@ -67,6 +69,99 @@ impl NgramModel {
         }?;
         model.set_tokenizer(tokenizer);
         Ok(Self { model })
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (
+        paths, *, order, smoothing, pseudocount, kenlm_compatible, prune, min_count, skip_symbols,
+        memory_limit, num_threads, progress
+    ))]
+    #[allow(clippy::too_many_arguments)]
+    fn train_words(
+        py: Python<'_>,
+        paths: Vec<PathBuf>,
+        order: usize,
+        smoothing: &str,
+        pseudocount: f64,
+        kenlm_compatible: bool,
+        prune: Vec<u32>,
+        min_count: u32,
+        skip_symbols: bool,
+        memory_limit: Option<u64>,
+        num_threads: Option<usize>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let smoothing =
+            Smoothing::from_name(smoothing, pseudocount).map_err(|error| to_python(py, error))?;
+        let options =
+            Options { smoothing, prune, memory_limit, num_threads, ..Options::new(order, 0) };
+        let text = TextOptions { skip_symbols, min_count };
+        let progress = Callback::new(progress);
+        let train =
+            move || Model::train_words(&paths, &text, kenlm_compatible, &options, &progress);
+        detached(py, train).map(|model| Self { model })
+    }
+
+    /// Also the notes.
+    #[staticmethod]
+    fn from_arpa(
+        py: Python<'_>,
+        path: PathBuf,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<(Self, Vec<String>)> {
+        let progress = Callback::new(progress);
+        let (model, notes) = detached(py, move || Model::from_arpa(&path, &progress))?;
+        Ok((Self { model }, notes))
+    }
+
+    fn to_arpa(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        tokens: Option<Vec<String>>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<()> {
+        let progress = Callback::new(progress);
+        detached(py, move || {
+            let words = tokens.map(|tokens| Words::of_tokens(&tokens)).transpose()?;
+            self.model.to_arpa(&path, words.as_ref(), &progress)
+        })
+    }
+
+    /// An entropy-pruned model.
+    fn prune(&self, py: Python<'_>, threshold: f64) -> PyResult<Self> {
+        detached(py, || self.model.prune(threshold)).map(|model| Self { model })
+    }
+
+    /// Stupid Backoff's scores over their sums.
+    fn normalized(&self, py: Python<'_>) -> PyResult<Self> {
+        detached(py, || self.model.normalized()).map(|model| Self { model })
+    }
+
+    fn score_words<'py>(
+        &self,
+        py: Python<'py>,
+        sentence: &[u8],
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        attached(py, || self.model.score_words(sentence)).map(|scores| scores.into_pyarray(py))
+    }
+
+    /// Σ ln p, the part of it that `<unk>` has, and the numbers of tokens, `<unk>` and sentences.
+    fn score_text(
+        &self,
+        py: Python<'_>,
+        paths: Vec<PathBuf>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<(f64, f64, u64, u64, u64)> {
+        let progress = Callback::new(progress);
+        let score = detached(py, move || self.model.score_text(&paths, &progress))?;
+        let (logprob, unknown) = (score.logprob, score.unknown_logprob);
+        Ok((logprob, unknown, score.num_tokens, score.num_unknown, score.num_sentences))
+    }
+
+    fn words<'py>(&self, py: Python<'py>) -> PyResult<Option<Vec<Bound<'py, PyBytes>>>> {
+        let words = self.model.words().map_err(|error| to_python(py, error))?;
+        Ok(words.map(|words| words.iter().map(|word| PyBytes::new(py, word)).collect()))
     }
 
     #[staticmethod]

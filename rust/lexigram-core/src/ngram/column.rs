@@ -23,28 +23,34 @@ pub enum Place {
     Files,
 }
 
-/// An array that is complete.
-#[derive(Debug)]
+/// An array that is complete. A clone is the same array, not a copy.
+#[derive(Debug, Clone)]
 pub enum Column<T> {
     /// In memory.
-    Memory(Vec<T>),
+    Memory(Arc<Vec<T>>),
     /// In a temporary file.
-    File(MmapMut),
+    File(Arc<MmapMut>),
     /// A range of a section of a saved file.
     Section(Arc<MappedFile>, &'static str, Range<usize>),
 }
 
 impl<T> Default for Column<T> {
     fn default() -> Self {
-        Self::Memory(Vec::new())
+        Self::Memory(Arc::default())
+    }
+}
+
+impl<T> From<Vec<T>> for Column<T> {
+    fn from(values: Vec<T>) -> Self {
+        Self::Memory(Arc::new(values))
     }
 }
 
 impl<T: Pod> Column<T> {
-    /// The array in memory.
+    /// The array in memory, without a copy if it lies there and this is the last clone.
     pub fn into_vec(self) -> Vec<T> {
         match self {
-            Self::Memory(values) => values,
+            Self::Memory(values) => Arc::unwrap_or_clone(values),
             _ => self.to_vec(),
         }
     }
@@ -138,13 +144,13 @@ impl<T: Pod> ColumnWriter<T> {
         match self {
             Self::Memory(mut values) => {
                 values.shrink_to_fit();
-                Ok(Column::Memory(values))
+                Ok(values.into())
             }
             Self::File { mut file, last, .. } => {
                 let Some(last) = last else { return Ok(Column::default()) };
                 file.write_all(bytemuck::bytes_of(&last)).map_err(failed)?;
                 let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
-                map(&file).map(Column::File)
+                Ok(Column::File(Arc::new(map(&file)?)))
             }
         }
     }

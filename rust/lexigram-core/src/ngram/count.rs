@@ -27,7 +27,7 @@ impl TokenId for u16 {}
 impl TokenId for u32 {}
 
 /// The n-grams of one order, sorted by their ids.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct CountLevel {
     /// The last id of each n-gram. Level 1 leaves it empty: there the index is the id.
     pub words: Column<u32>,
@@ -38,8 +38,8 @@ pub struct CountLevel {
     pub children: Column<u32>,
 }
 
-/// The counts of orders 1 to N.
-#[derive(Debug)]
+/// The counts of orders 1 to N. A clone shares them.
+#[derive(Debug, Clone)]
 pub struct Counts {
     /// One level an order.
     pub levels: Vec<CountLevel>,
@@ -140,7 +140,7 @@ pub(super) fn count_by<T: TokenId>(
         2 => Counter::<2, T>::new(plan, &stream, &layout, &sizes).run(meter)?,
         _ => Counter::<MAX_WORDS, T>::new(plan, &stream, &layout, &sizes).run(meter)?,
     };
-    levels[0].counts = Column::Memory(sizes);
+    levels[0].counts = sizes.into();
     let head = tokens.iter().take(options.order - 1).map(|&id| id.into()).collect();
     Ok(Counts {
         levels,
@@ -487,7 +487,7 @@ impl<const W: usize> Levels<W> {
     fn finish(mut self) -> Result<Vec<CountLevel>> {
         let sizes: Vec<u32> = self.words.iter().map(|words| words.len() as u32).collect();
         self.roots[self.next..].fill(sizes[0]);
-        let roots = Column::Memory(self.roots);
+        let roots = self.roots.into();
         let mut levels = vec![CountLevel { children: roots, ..CountLevel::default() }];
         let columns = self.words.into_iter().zip(self.counts).zip(self.children);
         for (level, ((words, counts), mut children)) in columns.enumerate() {

@@ -376,10 +376,10 @@ impl<'a> Merger<'a> {
 
     fn finish(mut self, sizes: Vec<u32>) -> Result<Vec<CountLevel>> {
         let lengths: Vec<u32> = (1..=self.levels.len()).map(|depth| self.length(depth)).collect();
-        let mut first = CountLevel { counts: Column::Memory(sizes), ..CountLevel::default() };
+        let mut first = CountLevel { counts: sizes.into(), ..CountLevel::default() };
         if let Some(&end) = lengths.first() {
             self.roots.push(end);
-            first.children = Column::Memory(self.roots);
+            first.children = self.roots.into();
         }
         let mut levels = vec![first];
         for (i, [words, counts, mut starts]) in self.levels.into_iter().enumerate() {

@@ -21,38 +21,47 @@ use std::borrow::Cow;
 
 use rayon::prelude::*;
 
-use super::count::Counts;
-use super::kneser_ney::{AHEAD, Discounts, adjusted_counts, counts_of_counts, suffix_links};
-use super::model::{Description, Level, Model};
+use super::count::{CountLevel, Counts};
+use super::kneser_ney::{
+    AHEAD, Discounts, Starts, adjusted_counts, count_raw_suffix, counts_of_counts, suffix_links,
+};
+use super::model::{Description, Model};
+use super::storage::{Level, OwnedLevel};
 use super::work::{Meter, pieces, split_mut};
 use super::{Options, STUPID_BACKOFF_FACTOR, Smoothing};
 use crate::{Result, prefetch};
 
-/// Turns counts into a model.
+/// Turns counts into a model, order by order. A level is packed, and its counts are given up, as
+/// soon as the order above has given its weights.
 pub(super) fn estimate(counts: Counts, options: &Options, meter: &mut Meter<'_>) -> Result<Model> {
-    let Counts { levels: mut counted, num_tokens, heads, .. } = counts;
     let smoothing = options.smoothing;
     let linked = matches!(smoothing, Smoothing::ModifiedKneserNey | Smoothing::WittenBell);
     let adjusts = smoothing == Smoothing::ModifiedKneserNey;
-    let mut levels: Vec<Level> = Vec::with_capacity(options.order);
+    let starts = Starts::new(&counts, &options.raw_suffixes);
+    let num_tokens = counts.num_tokens;
+    let mut packer = Packer::new(counts.levels, options);
     let mut all_counts_of_counts = Vec::with_capacity(options.order);
-    let mut links = Vec::new();
+    // The probabilities of the order below; for each n-gram, where its suffix is in that order.
+    let (mut lower, mut links) = (Vec::new(), Vec::new());
     for order in 1..=options.order {
+        let is_last = order == options.order;
+        let counted = &packer.counted;
         let mut links_above = Vec::new();
-        if order < options.order && linked {
-            links_above = suffix_links(&counted, order + 1, &links, num_tokens, meter)?;
-        } else if order < options.order {
+        if !is_last && linked {
+            links_above = suffix_links(counted, order + 1, &links, num_tokens, meter)?;
+        } else if !is_last {
             meter.advance(num_tokens)?;
         }
         let raw = &counted[order - 1].counts[..];
-        let counts = if adjusts && order < options.order {
-            let separator = options.document_separator;
-            let adjusted = || adjusted_counts(&counted, order, &links_above, separator, &heads);
-            Cow::Owned(meter.run(adjusted))
+        let counts = if adjusts && !is_last {
+            Cow::Owned(meter.run(|| adjusted_counts(raw, &links_above, &starts, order)))
         } else {
             Cow::Borrowed(raw)
         };
-        let n = counts_of_counts(&counts);
+        let mut n = counts_of_counts(&counts);
+        if adjusts {
+            count_raw_suffix(&mut n, raw, &counts, &starts, order);
+        }
         let discounts = if adjusts { Discounts::new(n) } else { Discounts::NONE };
         all_counts_of_counts.push(n);
         let root = [0, options.vocab_size as u32];
@@ -65,41 +74,68 @@ pub(super) fn estimate(counts: Counts, options: &Options, meter: &mut Meter<'_>)
             raw,
             threshold: options.threshold(order),
             links: &links,
-            lower: levels.last().map_or(&[], |level| &level.logprobs),
+            lower: &lower,
         };
-        let (values, weights) = estimator.run(num_tokens, meter)?;
-        if let Some(below) = levels.last_mut() {
-            meter.run(|| below.logprobs.par_iter_mut().for_each(|p| *p = p.ln()));
-            below.backoffs = meter.run(|| weights.into_par_iter().map(f64::ln).collect());
+        // Of the last order only the logarithms are needed.
+        let (values, logprobs, weights);
+        if is_last {
+            (logprobs, weights) = estimator.run(|p| p.ln() as f32, num_tokens, meter)?;
+            values = Vec::new();
+        } else {
+            (values, weights) = estimator.run(|p| p, num_tokens, meter)?;
+            logprobs = Vec::new();
         }
-        // Until the next order is estimated, the level holds probabilities, not logarithms.
-        levels.push(Level { logprobs: values, ..Level::default() });
+        drop(counts);
         links = links_above;
+        let below = std::mem::replace(&mut lower, values);
+        if order > 1 {
+            let below = meter.run(|| below.into_par_iter().map(|p| p.ln() as f32).collect());
+            meter.run(|| packer.pack(order - 1, below, weights));
+        }
+        if is_last {
+            meter.run(|| packer.pack(order, logprobs, Vec::new()));
+        }
     }
-    if let Some(last) = levels.last_mut() {
-        meter.run(|| last.logprobs.par_iter_mut().for_each(|p| *p = p.ln()));
-    }
-    let seen = counted[0].counts.iter().filter(|&&count| count > 0).count() as u64;
-    for (level, counted) in levels.iter_mut().zip(&mut counted) {
-        level.words = std::mem::take(&mut counted.words).into_vec();
-        level.children = std::mem::take(&mut counted.children).into_vec();
-    }
-    if options.prune.iter().any(|&threshold| threshold > 0) {
-        let raw: Vec<Vec<u32>> = counted.into_iter().map(|level| level.counts.into_vec()).collect();
-        drop_pruned(&mut levels, &raw, options);
-    }
-    let mut num_ngrams: Vec<u64> = levels.iter().map(|level| level.words.len() as u64).collect();
-    num_ngrams[0] = seen;
     let description = Description {
         order: options.order,
         vocab_size: options.vocab_size,
         document_separator: options.document_separator,
         smoothing,
         num_tokens,
-        num_ngrams,
+        num_ngrams: packer.num_ngrams,
         counts_of_counts: all_counts_of_counts,
     };
-    Ok(Model::new(description, levels))
+    Ok(Model::packed(description, packer.packed))
+}
+
+/// Packs levels and gives up their counts.
+struct Packer<'a> {
+    options: &'a Options,
+    counted: Vec<CountLevel>,
+    packed: Vec<OwnedLevel>,
+    num_ngrams: Vec<u64>,
+}
+
+impl<'a> Packer<'a> {
+    fn new(counted: Vec<CountLevel>, options: &'a Options) -> Self {
+        let seen = counted[0].counts.iter().filter(|&&count| count > 0).count() as u64;
+        Self { options, counted, packed: Vec::new(), num_ngrams: vec![seen] }
+    }
+
+    /// Packs the level of `order`; the one above is still there.
+    fn pack(&mut self, order: usize, logprobs: Vec<f32>, backoffs: Vec<f32>) {
+        let counted = std::mem::take(&mut self.counted[order - 1]);
+        let (words, children) = (counted.words.into_vec(), counted.children.into_vec());
+        let mut level = Level { words, logprobs, children, backoffs };
+        if self.options.prune.iter().any(|&threshold| threshold > 0) {
+            let next = self.counted.get(order).map(|next| &next.counts[..]);
+            drop_pruned(&mut level, order, &counted.counts, next, self.options);
+        }
+        if order > 1 {
+            self.num_ngrams.push(level.words.len() as u64);
+        }
+        self.packed.push(OwnedLevel::new(level, order, self.options.vocab_size));
+    }
 }
 
 /// One order's inputs.
@@ -117,9 +153,15 @@ struct Estimator<'a> {
 }
 
 impl Estimator<'_> {
-    /// The value of each n-gram and the weight of each context.
-    fn run(&self, units: u64, meter: &mut Meter<'_>) -> Result<(Vec<f64>, Vec<f64>)> {
-        let mut values = vec![0.0; self.counts.len()];
+    /// The value of each n-gram, as `put` makes it of a probability, and ln of the weight of each
+    /// context.
+    fn run<V: Copy + Default + Send>(
+        &self,
+        put: impl Fn(f64) -> V + Copy + Send + Sync,
+        units: u64,
+        meter: &mut Meter<'_>,
+    ) -> Result<(Vec<V>, Vec<f32>)> {
+        let mut values = vec![V::default(); self.counts.len()];
         let mut weights = vec![0.0; self.contexts.len() - 1];
         let ranges = pieces(self.contexts);
         let context_ends: Vec<usize> = ranges.iter().map(|range| range.end).collect();
@@ -131,12 +173,13 @@ impl Estimator<'_> {
         meter.stage(
             units,
             ranges.into_iter().zip(parts).collect(),
-            |(range, (values, weights))| {
+            |(range, (values, weights)): (_, (&mut [V], &mut [f32]))| {
                 let base = self.contexts[range.start] as usize;
                 for (context, weight) in range.zip(weights) {
                     let from = self.contexts[context] as usize;
                     let to = self.contexts[context + 1] as usize;
-                    *weight = self.context(from..to, &mut values[from - base..to - base]);
+                    let values = &mut values[from - base..to - base];
+                    *weight = self.context(from..to, values, put).ln() as f32;
                 }
             },
         )?;
@@ -144,7 +187,12 @@ impl Estimator<'_> {
     }
 
     /// The values of one context's followers; returns the context's weight.
-    fn context(&self, followers: std::ops::Range<usize>, values: &mut [f64]) -> f64 {
+    fn context<V>(
+        &self,
+        followers: std::ops::Range<usize>,
+        values: &mut [V],
+        put: impl Fn(f64) -> V,
+    ) -> f64 {
         let counts = &self.counts[followers.clone()];
         let total: u64 = counts.iter().map(|&count| u64::from(count)).sum();
         if total == 0 {
@@ -161,7 +209,7 @@ impl Estimator<'_> {
         let extra = match self.smoothing {
             Smoothing::WittenBell => counts.iter().filter(|&&count| count > 0).count() as f64,
             Smoothing::Additive { pseudocount } => pseudocount * self.vocab_size,
-            Smoothing::ModifiedKneserNey | Smoothing::StupidBackoff => 0.0,
+            _ => 0.0,
         };
         let denominator = total as f64 + extra;
         let discounted = self.discounts.values.iter().zip(tally).map(|(d, n)| d * n as f64);
@@ -173,7 +221,7 @@ impl Estimator<'_> {
         for (i, value) in followers.zip(values) {
             self.expect(i + AHEAD);
             let kept = f64::from(self.counts[i]) - self.discounts.of(self.counts[i]);
-            *value = kept / denominator + weight * self.lower(i);
+            *value = put(kept / denominator + weight * self.lower(i));
         }
         weight
     }
@@ -207,28 +255,31 @@ pub(super) fn missing_weight(smoothing: Smoothing) -> f64 {
     }
 }
 
-/// Takes the pruned n-grams out. Whatever is kept has its context kept, because a context stands
-/// at least as often and the thresholds never fall; for the same reason, its suffix.
-fn drop_pruned(levels: &mut [Level], raw: &[Vec<u32>], options: &Options) {
-    let kept = |order: usize, i: usize| raw[order - 1][i] > options.threshold(order);
-    for order in 1..=options.order {
-        let level = &mut levels[order - 1];
-        // Level 1 is dense: unseen ids stay.
-        let here = |i: usize| order == 1 || kept(order, i);
-        if order < options.order {
-            let mut end = 0;
-            let mut children = vec![0];
-            for (i, range) in level.children.windows(2).enumerate().filter(|&(i, _)| here(i)) {
-                debug_assert!(i < raw[order - 1].len());
-                end += (range[0]..range[1]).filter(|&x| kept(order + 1, x as usize)).count();
-                children.push(end as u32);
-            }
-            level.children = children;
+/// Takes the pruned n-grams out of a level; `raw` and `next` are the raw counts of it and of the
+/// level above. Whatever is kept has its context kept, because a context stands at least as often
+/// and the thresholds never fall; for the same reason, its suffix.
+fn drop_pruned(
+    level: &mut Level<f32>,
+    order: usize,
+    raw: &[u32],
+    next: Option<&[u32]>,
+    options: &Options,
+) {
+    // Level 1 is dense: unseen ids stay.
+    let kept = |i: usize| order == 1 || raw[i] > options.threshold(order);
+    if let Some(next) = next {
+        let mut end = 0;
+        let mut children = vec![0];
+        for (_, range) in level.children.windows(2).enumerate().filter(|&(i, _)| kept(i)) {
+            let followers = &next[range[0] as usize..range[1] as usize];
+            end += followers.iter().filter(|&&raw| raw > options.threshold(order + 1)).count();
+            children.push(end as u32);
         }
-        retain(&mut level.words, here);
-        retain(&mut level.logprobs, here);
-        retain(&mut level.backoffs, here);
+        level.children = children;
     }
+    retain(&mut level.words, kept);
+    retain(&mut level.logprobs, kept);
+    retain(&mut level.backoffs, kept);
 }
 
 fn retain<T>(values: &mut Vec<T>, keep: impl Fn(usize) -> bool) {

@@ -7,6 +7,7 @@
 //! it says gives wrong numbers at worst; [`Model::verify`] reads it all and finds out.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -14,6 +15,7 @@ use super::bits::{Ints, int_bytes, packed_bytes};
 use super::model::{Description, LevelView, Model, Storage};
 use super::quantize::Quantized;
 use super::storage::{BLOCK, Line, NO_LEVEL, Values, word_width};
+use super::words::Words;
 use super::{MAX_ORDER, Options, Smoothing};
 use crate::format::{FileWriter, MappedFile};
 use crate::{Error, Result};
@@ -69,7 +71,9 @@ impl Model {
     }
 
     fn write(&self, path: &Path, levels: &[LevelView<'_>], quantized: Option<u32>) -> Result<()> {
-        let mut file = FileWriter::create(path, KIND, VERSION, SECTIONS.len() + 2)?;
+        let words = self.words()?;
+        let sections = SECTIONS.len() + 2 + usize::from(words.is_some());
+        let mut file = FileWriter::create(path, KIND, VERSION, sections)?;
         file.section("header")?;
         file.write_slice(&self.header(levels, quantized))?;
         for tag in SECTIONS {
@@ -78,6 +82,10 @@ impl Model {
         }
         file.section("tokenizer")?;
         file.write(self.tokenizer().unwrap_or_default().as_bytes())?;
+        if let Some(words) = words {
+            file.section("vocabulary")?;
+            file.write(&words.to_lines())?;
+        }
         file.finish()
     }
 
@@ -98,7 +106,22 @@ impl Model {
         };
         file.cut()?;
         let storage = Storage::File(file);
-        Ok(Self { description, storage, tokenizer, suffixes, quantized })
+        Ok(Self { description, storage, tokenizer, words: OnceLock::new(), suffixes, quantized })
+    }
+
+    /// The words of a word model, read when they are first asked for.
+    pub fn words(&self) -> Result<Option<&Words>> {
+        if let Some(words) = self.words.get() {
+            return Ok(Some(words));
+        }
+        let Storage::File(ModelFile { file, .. }) = &self.storage else { return Ok(None) };
+        let Ok(lines) = file.section("vocabulary") else { return Ok(None) };
+        let words = Words::from_lines(lines).map_err(|what| file.corrupt(what))?;
+        let separator = Some(super::words::SENTENCE_END);
+        if words.len() != self.vocab_size() || self.document_separator() != separator {
+            return Err(file.corrupt("its vocabulary is not that of its header"));
+        }
+        Ok(Some(self.words.get_or_init(|| words)))
     }
 
     /// Reads the whole file and compares all checksums, then checks that the levels make a trie of
@@ -111,6 +134,7 @@ impl Model {
         if let Storage::File(file) = &self.storage {
             file.file.verify()?;
         }
+        self.words()?;
         super::check::check(&self.levels()[..self.order()], self.vocab_size()).map_err(corrupt)
     }
 
@@ -121,6 +145,8 @@ impl Model {
             Smoothing::WittenBell => (1, 0.0),
             Smoothing::Additive { pseudocount } => (2, pseudocount),
             Smoothing::StupidBackoff => (3, 0.0),
+            Smoothing::NormalizedStupidBackoff => (4, 0.0),
+            Smoothing::Arpa => (5, 0.0),
         };
         let mut header = vec![
             description.order as u64,
@@ -305,6 +331,8 @@ fn parse(header: &[u64]) -> Result<(Description, Vec<Shape>, Flags), String> {
         (1, 0.0) => Smoothing::WittenBell,
         (2, pseudocount) => Smoothing::Additive { pseudocount },
         (3, 0.0) => Smoothing::StupidBackoff,
+        (4, 0.0) => Smoothing::NormalizedStupidBackoff,
+        (5, 0.0) => Smoothing::Arpa,
         _ => return Err(format!("its header names smoothing {code}, which is unknown")),
     };
     let small = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);

@@ -11,11 +11,12 @@
 //! data), the order takes ½, 1, 1½, the fallback of KenLM.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rayon::prelude::*;
 
-use super::count::CountLevel;
+use super::count::{CountLevel, Counts};
 use super::work::{Meter, PIECE, pieces, split_mut};
 use crate::prefetch;
 use crate::{Error, Result};
@@ -74,6 +75,25 @@ pub(super) fn counts_of_counts(counts: &[u32]) -> CountsOfCounts {
     n
 }
 
+/// Counts the suffix of length `order` of the n-gram in question by its raw count in place of the
+/// adjusted one: see [`Options::raw_suffixes`](super::Options::raw_suffixes).
+pub(super) fn count_raw_suffix(
+    n: &mut CountsOfCounts,
+    raw: &[u32],
+    adjusted: &[u32],
+    starts: &Starts,
+    order: usize,
+) {
+    let Some(node) = starts.raw[order - 1] else { return };
+    let mut step = |count: u32, by: i64| {
+        if let Some(n) = n.get_mut((count as usize).wrapping_sub(1)) {
+            *n = n.wrapping_add_signed(by);
+        }
+    };
+    step(adjusted[node], -1);
+    step(raw[node], 1);
+}
+
 /// For each n-gram of `order` ≥ 2, the index of its suffix (itself without its first id) in the
 /// level below; `links` are those of order − 1, empty for order 2.
 pub(super) fn suffix_links(
@@ -83,13 +103,13 @@ pub(super) fn suffix_links(
     units: u64,
     meter: &mut Meter<'_>,
 ) -> Result<Vec<u32>> {
-    let words = &levels[order - 1].words;
+    let words = &levels[order - 1].words[..];
     if order == 2 {
         meter.advance(units)?;
         return Ok(words.to_vec());
     }
-    let children = &levels[order - 2].children;
-    let (lower, lower_children) = (&levels[order - 2].words, &levels[order - 3].children);
+    let children = &levels[order - 2].children[..];
+    let (lower, lower_children) = (&levels[order - 2].words[..], &levels[order - 3].children[..]);
     let mut result = vec![0; words.len()];
     let ranges = pieces(children);
     let ends: Vec<usize> = ranges.iter().map(|range| children[range.end] as usize).collect();
@@ -162,16 +182,50 @@ fn middle(place: u32, length: u32) -> usize {
     (place + length / 2) as usize
 }
 
-/// The adjusted counts of `order` < N, from the links of the order above.
+/// The n-grams whose left neighbours are more than the ids there, of each order.
+pub(super) struct Starts {
+    /// With a separator: those that start with the begin marker. None of order 1, where the
+    /// separator is an end.
+    marked: Vec<Range<usize>>,
+    /// Without one: those at the start of a stream. However many streams start alike, their start
+    /// is one neighbour.
+    first: Vec<BTreeSet<usize>>,
+    /// The suffixes that [`count_raw_suffix`] is about.
+    raw: Vec<Option<usize>>,
+}
+
+impl Starts {
+    pub fn new(counts: &Counts, raw_suffixes: &[u32]) -> Self {
+        let (mut marked, mut first) = (Vec::new(), Vec::new());
+        if let Some(separator) = counts.document_separator {
+            marked.push(0..0);
+            let mut range = separator as usize..separator as usize + 1;
+            for level in &counts.levels[..counts.order() - 1] {
+                let children = &level.children;
+                range = children[range.start] as usize..children[range.end] as usize;
+                marked.push(range.clone());
+            }
+        }
+        for order in 1..=counts.order() {
+            let nodes = counts.heads.iter().filter_map(|head| find(&counts.levels, head, order));
+            first.push(nodes.collect());
+        }
+        let raw = (1..=counts.order()).map(|order| {
+            let from = raw_suffixes.len().checked_sub(order)?;
+            find(&counts.levels, &raw_suffixes[from..], order)
+        });
+        Self { marked, first, raw: raw.collect() }
+    }
+}
+
+/// The adjusted counts of `order` < N, from its raw ones and the links of the order above.
 pub(super) fn adjusted_counts(
-    levels: &[CountLevel],
-    order: usize,
+    raw: &[u32],
     links_above: &[u32],
-    separator: Option<u32>,
-    heads: &[Vec<u32>],
+    starts: &Starts,
+    order: usize,
 ) -> Vec<u32> {
-    let arrivals: Vec<AtomicU32> =
-        (0..levels[order - 1].counts.len()).map(|_| AtomicU32::new(0)).collect();
+    let arrivals: Vec<AtomicU32> = (0..raw.len()).map(|_| AtomicU32::new(0)).collect();
     links_above.par_chunks(PIECE).for_each(|links| {
         for (i, &link) in links.iter().enumerate() {
             if let Some(&later) = links.get(i + AHEAD) {
@@ -182,21 +236,11 @@ pub(super) fn adjusted_counts(
         }
     });
     let mut adjusted: Vec<u32> = arrivals.into_iter().map(AtomicU32::into_inner).collect();
-    if let Some(separator) = separator {
-        // The n-grams that start with the begin marker. The separator alone is an end.
-        if order > 1 {
-            let (mut from, mut to) = (separator as usize, separator as usize + 1);
-            for level in &levels[..order - 1] {
-                (from, to) = (level.children[from] as usize, level.children[to] as usize);
-            }
-            adjusted[from..to].copy_from_slice(&levels[order - 1].counts[from..to]);
-        }
-    } else {
-        // However many streams begin alike, their start is one neighbour.
-        let starts = heads.iter().filter_map(|head| find(levels, head, order));
-        for node in starts.collect::<BTreeSet<_>>() {
-            adjusted[node] += 1;
-        }
+    if let Some(marked) = starts.marked.get(order - 1) {
+        adjusted[marked.clone()].copy_from_slice(&raw[marked.clone()]);
+    }
+    for &node in &starts.first[order - 1] {
+        adjusted[node] += 1;
     }
     adjusted
 }

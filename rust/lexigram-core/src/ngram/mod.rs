@@ -33,19 +33,23 @@
 //! assert!(logprobs[1] > logprobs[2]);
 //! ```
 
-mod column;
+mod arpa;
+mod batches;
 mod bits;
 mod check;
+mod column;
+mod corpus;
 pub mod count;
 mod counts;
 #[cfg(test)]
 mod counts_tests;
 mod estimate;
 mod file;
-mod key;
 #[cfg(test)]
 mod file_tests;
+mod key;
 mod kneser_ney;
+
 mod lanes;
 mod lines;
 mod model;
@@ -53,15 +57,24 @@ mod model;
 mod naive;
 #[cfg(test)]
 mod naive_query;
+mod normalize;
+mod perplexity;
+mod prune;
 mod quantize;
 mod query;
 mod storage;
+mod suffix;
 #[cfg(test)]
 mod tests;
+mod words;
 mod work;
 
+pub use corpus::TextOptions;
+pub use count::{Counts, TokenId};
 pub use kneser_ney::{CountsOfCounts, Discounts};
 pub use model::{LogProb, Model};
+pub use perplexity::TextScore;
+pub use words::Words;
 
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -93,6 +106,10 @@ pub enum Smoothing {
     },
     /// `S(w|h) = c(hw) / C(h)` if hw was seen, else `0.4 S(w|h′)`: scores that do not sum to one.
     StupidBackoff,
+    /// Those scores over their sum, which has a closed form: see [`Model::normalized`].
+    NormalizedStupidBackoff,
+    /// Whatever made the ARPA file that the model was read from.
+    Arpa,
 }
 
 impl Smoothing {
@@ -103,6 +120,8 @@ impl Smoothing {
             Self::WittenBell => "witten_bell",
             Self::Additive { .. } => "additive",
             Self::StupidBackoff => "stupid_backoff",
+            Self::NormalizedStupidBackoff => "normalized_stupid_backoff",
+            Self::Arpa => "arpa",
         }
     }
 
@@ -113,10 +132,12 @@ impl Smoothing {
             "witten_bell" => Ok(Self::WittenBell),
             "additive" => Ok(Self::Additive { pseudocount }),
             "stupid_backoff" => Ok(Self::StupidBackoff),
+            "normalized_stupid_backoff" => Ok(Self::NormalizedStupidBackoff),
             _ => Err(Error::argument(
                 "smoothing",
                 format!("{name:?}"),
-                "use \"modified_kneser_ney\", \"witten_bell\", \"additive\" or \"stupid_backoff\"",
+                "use \"modified_kneser_ney\", \"witten_bell\", \"additive\", \"stupid_backoff\" or \
+                 \"normalized_stupid_backoff\"",
             )),
         }
     }
@@ -141,6 +162,10 @@ pub struct Options {
     pub memory_limit: Option<u64>,
     /// Worker threads; `None`: as many as there are cores. The model does not depend on it.
     pub num_threads: Option<usize>,
+    /// An n-gram whose suffixes enter the counts of counts of their orders with the raw count
+    /// where the adjusted one belongs. Empty for the textbook form. lmplz does this with the last
+    /// n-gram of its order of work, which matters in small texts only.
+    pub raw_suffixes: Vec<u32>,
 }
 
 impl Options {
@@ -154,6 +179,7 @@ impl Options {
             prune: Vec::new(),
             memory_limit: None,
             num_threads: None,
+            raw_suffixes: Vec::new(),
         }
     }
 
@@ -229,6 +255,10 @@ impl Model {
             ..options.clone()
         };
         options.check()?;
+        if options.smoothing == Smoothing::NormalizedStupidBackoff {
+            let raw = Options { smoothing: Smoothing::StupidBackoff, ..options };
+            return Self::from_counts(counts, &raw, progress)?.normalized();
+        }
         let threads = Threads::new(options.num_threads)?;
         let total = counts.num_tokens * (2 * options.order as u64 - 1);
         let mut meter = Meter::new(progress, &threads, total);
@@ -243,6 +273,10 @@ impl Model {
         progress: &dyn Progress,
     ) -> Result<Self> {
         options.check()?;
+        if options.smoothing == Smoothing::NormalizedStupidBackoff {
+            let raw = Options { smoothing: Smoothing::StupidBackoff, ..options.clone() };
+            return Self::train(tokens, &raw, progress)?.normalized();
+        }
         let threads = Threads::new(options.num_threads)?;
         let total = tokens.len() as u64 * (2 * options.order as u64 + 1);
         let mut meter = Meter::new(progress, &threads, total);

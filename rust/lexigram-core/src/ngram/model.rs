@@ -3,6 +3,8 @@
 //! [`query`](super::query) answers for the whole vocabulary, [`lanes`](super::lanes) for each id of
 //! an array; [`storage`](super::storage) is what both read.
 
+use std::sync::OnceLock;
+
 use rayon::prelude::*;
 
 use super::kneser_ney::{CountsOfCounts, Discounts};
@@ -10,6 +12,7 @@ use super::lanes::Lanes;
 use super::query::Query;
 pub(super) use super::storage::{Level, LevelView};
 use super::storage::{NO_LEVEL, OwnedLevel};
+use super::words::Words;
 use super::work::Threads;
 use super::{MAX_ORDER, Smoothing};
 use crate::{Error, Result};
@@ -77,6 +80,8 @@ pub struct Model {
     pub(super) description: Description,
     pub(super) storage: Storage,
     pub(super) tokenizer: Option<String>,
+    /// The words of a word model; see [`Model::words`].
+    pub(super) words: OnceLock<Words>,
     /// Whether an n-gram's suffixes are always there, so that a search may end at the first
     /// suffix that is not.
     pub(super) suffixes: bool,
@@ -90,9 +95,14 @@ impl Model {
     pub(super) fn new<F: LogProb>(description: Description, levels: Vec<Level<F>>) -> Self {
         let vocab_size = description.vocab_size;
         let pack = |(order, level)| OwnedLevel::new(level, order, vocab_size);
-        let levels = (1..).zip(levels).map(pack).collect();
+        Self::packed(description, (1..).zip(levels).map(pack).collect())
+    }
+
+    /// A model of levels that are packed.
+    pub(super) fn packed(description: Description, levels: Vec<OwnedLevel>) -> Self {
         let storage = Storage::Memory(levels);
-        Self { description, storage, tokenizer: None, suffixes: true, quantized: None }
+        let (tokenizer, words) = (None, OnceLock::new());
+        Self { description, storage, tokenizer, words, suffixes: true, quantized: None }
     }
 
     /// Says whether every n-gram's suffixes are there: as in each model that was counted, but not
@@ -171,6 +181,21 @@ impl Model {
     /// Attaches the text of a tokenizer.json; [`Model::save`] keeps it.
     pub fn set_tokenizer(&mut self, json: Option<String>) {
         self.tokenizer = json;
+    }
+
+    /// Other levels for the same ids, with the same tokenizer and words.
+    pub(super) fn with_levels(&self, description: Description, levels: Vec<Level>) -> Result<Self> {
+        let mut model = Self::new(description, levels);
+        model.tokenizer.clone_from(&self.tokenizer);
+        if let Some(words) = self.words()? {
+            model.set_words(words.clone());
+        }
+        Ok(model)
+    }
+
+    /// Attaches the words that the ids stand for; [`Model::save`] keeps them.
+    pub(super) fn set_words(&mut self, words: Words) {
+        self.words = OnceLock::from(words);
     }
 
     /// ln p of each id given those before it, into `out` of the same length; the first is given

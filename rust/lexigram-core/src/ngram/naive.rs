@@ -137,6 +137,9 @@ impl Naive {
                 let k = pseudocount * self.options.vocab_size as f64;
                 (here + (k + pruned) * uniform) / (total + k)
             }
+            Smoothing::NormalizedStupidBackoff | Smoothing::Arpa => {
+                unreachable!("not estimated from counts")
+            }
             _ if total == 0.0 => shorter(),
             Smoothing::WittenBell => {
                 let pruned: f64 = ids.filter(|&x| !kept(x)).map(|x| f64::from(used(x))).sum();

@@ -1,0 +1,179 @@
+"""Exact n-gram counts: taken of parts of a corpus, saved, merged, and turned into a model.
+
+Several machines each count a part and save it, and one merges the files: the map and the reduce
+of a count. `docs/ngram.md` has the method.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lexigram import _core
+from lexigram.errors import InvalidInputError
+from lexigram.ngram import (
+    NgramModel,
+    SavesTokenizer,
+    Smoothing,
+    TokenIds,
+    TokenStream,
+    _count,
+    _ids,
+    _is_stream,
+    _tokenizer_json,
+)
+
+__all__ = ["NgramCounts"]
+
+StrPath = str | os.PathLike[str]
+Progress = Callable[[int, int], object]
+
+
+class NgramCounts:
+    """How often each n-gram of orders 1 to N stands in a stream of ids. Never changed."""
+
+    def __init__(self, core: _core.NgramCounts) -> None:
+        """Use `count`, `load` or `merge`."""
+        self._core = core
+
+    @classmethod
+    def count(
+        cls,
+        tokens: TokenIds | TokenStream,
+        *,
+        order: int = 5,
+        vocab_size: int | None = None,
+        document_separator: int | None = None,
+        memory_limit: int | None = None,
+        num_threads: int | None = None,
+        progress: Progress | None = None,
+    ) -> NgramCounts:
+        """Counts a stream; arguments, progress and errors as in `NgramModel.train`.
+
+        With `memory_limit` (bytes), counting keeps within it and the counts lie in temporary
+        files, of which the system keeps in memory what is free. The result depends neither on
+        the limit nor on `num_threads`.
+        """
+        if _is_stream(tokens):
+            vocab_size = tokens.vocab_size if vocab_size is None else vocab_size
+            if document_separator is None:
+                document_separator = tokens.document_separator
+        if vocab_size is None:
+            raise InvalidInputError(
+                "vocab_size is not given; pass the tokenizer's n_vocab, or a TokenDataset"
+            )
+        vocab_size = _count("vocab_size", vocab_size, least=1)
+        core = _core.NgramCounts.count(
+            _ids(tokens, vocab_size),
+            order=_count("order", order),
+            vocab_size=vocab_size,
+            document_separator=_optional("document_separator", document_separator),
+            memory_limit=_optional("memory_limit", memory_limit),
+            num_threads=_optional("num_threads", num_threads),
+            progress=progress,
+        )
+        return cls(core)
+
+    @classmethod
+    def load(cls, path: StrPath) -> NgramCounts:
+        """Opens saved counts, mapped into memory, after checking all of the file.
+
+        Raises `MissingFileError`, or `FormatError` when any byte is not as written.
+        """
+        return cls(_core.NgramCounts.load(os.fspath(path)))
+
+    @classmethod
+    def merge(
+        cls,
+        parts: Sequence[NgramCounts | StrPath],
+        *,
+        memory_limit: int | None = None,
+        progress: Progress | None = None,
+    ) -> NgramCounts:
+        """The counts of all parts together; files are loaded first.
+
+        With a document separator, parts that are whole documents give exactly the counts of the
+        whole. Without one each part is a stream of its own, and n-grams across two parts are not
+        counted. With a `memory_limit` of any size, the result lies in temporary files and memory
+        does not grow with it. Raises `InvalidInputError` if there are no parts, or if they differ
+        in order, vocabulary or separator.
+        """
+        opened = [part if isinstance(part, NgramCounts) else cls.load(part) for part in parts]
+        in_files = _optional("memory_limit", memory_limit) is not None
+        return cls(_core.NgramCounts.merge([part._core for part in opened], in_files, progress))
+
+    def save(self, path: StrPath) -> None:
+        """Writes the counts to one file in one step (`docs/formats.md`, kind `NGRC`)."""
+        self._core.save(os.fspath(path))
+
+    def model(
+        self,
+        *,
+        smoothing: Smoothing = "modified_kneser_ney",
+        prune: Sequence[int] = (),
+        pseudocount: float = 1.0,
+        num_threads: int | None = None,
+        progress: Progress | None = None,
+        tokenizer: SavesTokenizer | str | None = None,
+    ) -> NgramModel:
+        """The model that `NgramModel.train` would make of the whole stream; arguments as there."""
+        core = self._core.model(
+            smoothing=smoothing,
+            pseudocount=float(pseudocount),
+            prune=[_count("prune", threshold) for threshold in prune],
+            num_threads=_optional("num_threads", num_threads),
+            progress=progress,
+            tokenizer=_tokenizer_json(tokenizer),
+        )
+        return NgramModel(core)
+
+    def __getitem__(self, ngram: int | Sequence[int]) -> int:
+        """How often an n-gram of 1 to N ids stands in the stream: 0 if it never does. A document
+        separator in front is the begin of a document, one at the end its end."""
+        ids = [ngram] if isinstance(ngram, int) else list(ngram)
+        if any(not 0 <= id < self.vocab_size for id in ids):
+            return 0
+        return self._core.get(ids)
+
+    def ngrams(self, order: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+        """All n-grams of one order, sorted: ids (n, order) uint32 and counts (n,) uint32."""
+        order = _count("order", order)
+        ids, counts = self._core.ngrams(order)
+        return ids.reshape(-1, order), counts
+
+    @property
+    def order(self) -> int:
+        """N, the length of the longest n-grams."""
+        return self._core.order
+
+    @property
+    def vocab_size(self) -> int:
+        """V, the number of token ids."""
+        return self._core.vocab_size
+
+    @property
+    def document_separator(self) -> int | None:
+        """The id that ends every document."""
+        return self._core.document_separator
+
+    @property
+    def num_tokens(self) -> int:
+        """How many ids were counted."""
+        return self._core.num_tokens
+
+    @property
+    def num_ngrams(self) -> tuple[int, ...]:
+        """The number of distinct n-grams of each order; for order 1, of ids that occur."""
+        return tuple(self._core.num_ngrams)
+
+    def __repr__(self) -> str:
+        numbers = ", ".join(f"{number:,}" for number in self.num_ngrams)
+        return f"NgramCounts(order={self.order}, num_tokens={self.num_tokens:,}, ngrams=({numbers}))"
+
+
+def _optional(name: str, value: Any) -> int | None:
+    return None if value is None else _count(name, value)
