@@ -106,7 +106,9 @@ def main() -> None:
                 if not args.json:
                     show(table)
     record = {
-        "command": " ".join(["python", "benchmarks/ngram.py", *sys.argv[1:]]),
+        "command": " ".join(["python", "benchmarks/ngram.py", *sys.argv[1:]]).replace(
+            str(args.folder), "FOLDER"
+        ),
         "date": date.today().isoformat(),
         **before,
         "versions": {
