@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "vocabularies": {"errors", "folders"},
     "tokenizer": CORE | {"folders", "vocabularies"},
     "ngram": CORE | {"lm"},
+    "ngram_counts": CORE | {"ngram"},
     "ngram_curve": {"ngram", "errors"},
     "figures": {"errors"},
     "data": CORE | {"folders"},
