@@ -76,7 +76,7 @@ def test_surface_is_frozen() -> None:
         "quickstart": [],
         "corpus": ["list", "show"],
         "tokenizer": ["compare", "convert", "decode", "encode", "inspect", "train", "view"],
-        "ngram": ["evaluate", "query", "train"],
+        "ngram": ["convert", "curve", "evaluate", "generate", "prune", "query", "train"],
         "data": ["inspect", "tokenize", "verify"],
         "train": [],
         "runs": ["list", "show"],

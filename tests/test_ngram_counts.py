@@ -57,7 +57,9 @@ def test_counts_of_parts_merge_to_those_of_the_whole(tmp_path: Path) -> None:
     merged.save(tmp_path / "merged.counts")
     NgramCounts.merge(files, memory_limit=1 << 20).save(tmp_path / "limited.counts")
     whole.save(tmp_path / "whole.counts")
-    contents = {(tmp_path / f"{name}.counts").read_bytes() for name in ("merged", "limited", "whole")}
+    contents = {
+        (tmp_path / f"{name}.counts").read_bytes() for name in ("merged", "limited", "whole")
+    }
     assert len(contents) == 1
     model = NgramModel.train(tokens, **options)
     # A count makes as many models as are asked for.
@@ -73,7 +75,9 @@ def test_what_cannot_be_is_named(tmp_path: Path) -> None:
         NgramCounts.count([0, 9], vocab_size=3)
     with pytest.raises(InvalidInputError, match="vocab_size"):
         NgramCounts.count([0, 1])
-    with pytest.raises(InvalidInputError, match=r"memory_limit = 1000: .*at least 6 MiB|memory_limit"):
+    with pytest.raises(
+        InvalidInputError, match=r"memory_limit = 1000: .*at least 6 MiB|memory_limit"
+    ):
         NgramCounts.count([0, 1], vocab_size=3, memory_limit=1000)
     with pytest.raises(InvalidInputError, match="give at least one"):
         NgramCounts.merge([])

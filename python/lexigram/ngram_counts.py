@@ -172,7 +172,9 @@ class NgramCounts:
 
     def __repr__(self) -> str:
         numbers = ", ".join(f"{number:,}" for number in self.num_ngrams)
-        return f"NgramCounts(order={self.order}, num_tokens={self.num_tokens:,}, ngrams=({numbers}))"
+        return (
+            f"NgramCounts(order={self.order}, num_tokens={self.num_tokens:,}, ngrams=({numbers}))"
+        )
 
 
 def _optional(name: str, value: Any) -> int | None:
