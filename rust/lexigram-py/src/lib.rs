@@ -6,6 +6,7 @@
 mod data;
 mod error;
 mod ngram;
+mod suffix;
 mod tokenizer;
 
 use pyo3::prelude::*;
@@ -15,6 +16,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     data::register(m)?;
     ngram::register(m)?;
+    suffix::register(m)?;
     tokenizer::register(m)?;
     Ok(())
 }
