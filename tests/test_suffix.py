@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -307,3 +308,20 @@ def test_what_cannot_be_mixed(tmp_path: Path) -> None:
             interpolate(models, weights)
     with pytest.raises(InvalidInputError, match="empty"):
         fit_weights([small, small], [])
+
+
+def test_the_worked_example_of_the_formats(tmp_path: Path) -> None:
+    SuffixIndex.build([0, 1, 2, 0, 1, 2], tmp_path / "i", vocab_size=3, document_separator=2)
+    data = (tmp_path / "i" / "shard-00000.suffix").read_bytes()
+    sections = {}
+    for at in range(40, 40 + 5 * 32, 32):
+        tag, offset, length = struct.unpack_from("<16sQQ", data, at)
+        sections[tag.rstrip(b"\0").decode()] = data[offset : offset + length]
+    assert data[8:12] == b"SUFX"
+    assert struct.unpack("<6Q", sections["header"]) == (0, 0, 1, 7, 3, 2)
+    assert struct.unpack("<7H", sections["tokens"]) == (2, 0, 1, 2, 0, 1, 2)
+    assert struct.unpack("<2I", sections["documents"]) == (1, 4)
+    assert sections["suffixes"] == bytes.fromhex("4ce501") + bytes(8)
+    bits = int.from_bytes(sections["suffixes"][:3], "little")
+    assert [bits >> 3 * i & 7 for i in range(7)] == [4, 1, 5, 2, 6, 3, 0]
+    assert struct.unpack("<4I", sections["starts"]) == (0, 2, 4, 7)

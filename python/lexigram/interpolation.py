@@ -41,7 +41,8 @@ class Interpolation:
     @property
     def document_separator(self) -> int | None:
         """The id at both ends of a document."""
-        return _shared(self.models, "document_separator")
+        separator: int | None = _shared(self.models, "document_separator")
+        return separator
 
     @property
     def context_length(self) -> int | None:
@@ -182,7 +183,9 @@ def _check(models: Sequence[LanguageModel]) -> int | None:
 def _shared(models: Sequence[LanguageModel], name: str) -> Any:
     values = {getattr(model, name, None) for model in models} - {None}
     if len(values) > 1:
-        raise InvalidInputError(f"the models have different values of {name}: {sorted(values)}")
+        raise InvalidInputError(
+            f"the models have different values of {name}: {sorted(map(str, values))}"
+        )
     return values.pop() if values else None
 
 

@@ -1,4 +1,4 @@
-"""`lexigram index`: where runs of tokens stand in a corpus, and which parts of a text are from it."""
+"""`lexigram index`: where runs of tokens stand in a corpus, and which of a text are from it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ __all__ = ["add_parser"]
 
 _EXAMPLES = """examples:
   lexigram index build shards/train --tokenizer tokenizer.json --out index
-  lexigram index count index "the cat sat"
-  lexigram index find index "the cat sat" --limit 3
+  lexigram index count index --text "the cat sat"
+  lexigram index find index --text "the cat sat" --limit 3
   lexigram generate --model RUN --prompt The | lexigram index trace index --min-length 8"""
 
 _SOURCE = "a token dataset, or text: a file, a directory or the name of a corpus"
@@ -61,7 +61,7 @@ def add_parser(subparsers: Any) -> None:
         query = _action(actions, name, run, description)
         query.add_argument("index", type=Path, metavar="DIR")
         what = query.add_mutually_exclusive_group(required=True)
-        what.add_argument("text", nargs="?", metavar="TEXT", help="with the index's tokenizer")
+        what.add_argument("--text", metavar="TEXT", help="with the tokenizer of the index")
         what.add_argument("--ids", type=_ids, metavar="1,2,3", help="the run as token ids")
         if name == "find":
             query.add_argument("--limit", type=int, default=10, metavar="N", help="default 10")
@@ -70,9 +70,7 @@ def add_parser(subparsers: Any) -> None:
             )
     trace = _action(actions, "trace", _trace, "Marks what stands verbatim in the corpus.")
     trace.add_argument("index", type=Path, metavar="DIR")
-    trace.add_argument(
-        "file", nargs="?", metavar="FILE", help="the text to trace (default: standard input)"
-    )
+    trace.add_argument("--file", metavar="FILE", help="the text to trace (default: standard input)")
     trace.add_argument("--min-length", type=int, default=10, metavar="N", help="tokens; default 10")
     trace.add_argument("--documents", type=int, default=3, metavar="N", help="named a span")
 
@@ -281,7 +279,7 @@ def _run_of(args: argparse.Namespace, index: SuffixIndex) -> list[int]:
         raise InvalidInputError(f"{args.index} carries no tokenizer; give the run as --ids")
     ids = tokenizer.encode_ordinary(args.text)
     if not ids:
-        raise InvalidInputError("TEXT is empty; give at least one character")
+        raise InvalidInputError("--text is empty; give at least one character")
     return list(ids)
 
 
