@@ -118,6 +118,8 @@ class SuffixIndex:
         Raises `InvalidInputError` for an argument outside its limits, an empty source or an
         `out_dir` with files in it, `TokenIdError` for an id outside the vocabulary.
         """
+        if hasattr(source, "verify"):
+            source.verify()  # a damaged token would be sorted like any other
         if _is_stream(source):
             vocab_size = source.vocab_size if vocab_size is None else vocab_size
             if document_separator is None:
