@@ -77,6 +77,7 @@ def test_surface_is_frozen() -> None:
         "corpus": ["list", "show"],
         "tokenizer": ["compare", "convert", "decode", "encode", "inspect", "train", "view"],
         "ngram": ["convert", "curve", "evaluate", "generate", "prune", "query", "train"],
+        "index": ["build", "count", "find", "trace"],
         "data": ["inspect", "tokenize", "verify"],
         "train": [],
         "runs": ["list", "show"],

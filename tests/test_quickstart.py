@@ -55,7 +55,13 @@ def test_one_command_makes_a_run_that_can_be_used(
     assert status == 0
     result = json.loads(printed)
     rows = {row["model"]: row for row in result["rows"]}
-    assert list(rows) == ["uniform", "unigram", "5-gram Kneser-Ney", "transformer"]
+    assert list(rows) == [
+        "uniform",
+        "unigram",
+        "5-gram Kneser-Ney",
+        "5-gram + ∞-gram",
+        "transformer",
+    ]
 
     # The table says what the saved models say.
     held_out = lexigram.data.TokenDataset(out / "data" / "validation")

@@ -20,6 +20,7 @@ from lexigram.tokenizer import Tokenizer as Tokenizer
 
 if TYPE_CHECKING:
     from lexigram.runs import load as load
+    from lexigram.suffix import SuffixIndex as SuffixIndex
 
 _LAZY_MODULES = frozenset(
     {
@@ -31,10 +32,11 @@ _LAZY_MODULES = frozenset(
         "recipes",
         "reference",
         "runs",
+        "suffix",
         "train",
     }
 )
-_LAZY_NAMES: dict[str, str] = {"load": "lexigram.runs"}
+_LAZY_NAMES: dict[str, str] = {"SuffixIndex": "lexigram.suffix", "load": "lexigram.runs"}
 
 
 def __getattr__(name: str) -> Any:

@@ -20,6 +20,9 @@ __all__ = [
     "ShardReader",
     "ShardWriter",
     "StreamEncoder",
+    "SuffixBuilder",
+    "SuffixIndex",
+    "SuffixWindows",
     "Tokenizer",
     "__version__",
     "default_threads",
@@ -538,3 +541,118 @@ class NgramModel:
     @property
     def tokenizer(self) -> str | None:
         """The text of the attached tokenizer.json."""
+
+@final
+class SuffixBuilder:
+    """Takes ids and makes a suffix index: a directory that appears at `finish`. An abandoned
+    builder leaves nothing behind."""
+
+    def __new__(
+        cls,
+        out_dir: str | PathLike[str],
+        *,
+        vocab_size: int,
+        document_separator: int | None,
+        memory_limit: int | None,
+        num_threads: int | None,
+        tokenizer: str | None,
+        total: int,
+        shard_tokens: int | None,
+        progress: Callable[[int, int], object] | None,
+    ) -> SuffixBuilder:
+        """Begins the index `out_dir`; `InvalidInputError` where there are files already."""
+
+    def append(self, ids: NDArray[np.integer[Any]]) -> None:
+        """Appends ids (n,), contiguous uint16 or uint32, to the stream."""
+
+    def finish(self) -> None:
+        """Sorts what is left and puts the directory in its place."""
+
+    def abort(self) -> None:
+        """Removes what was written so far; nothing after `finish`."""
+
+@final
+class SuffixIndex:
+    """An index, opened for reading. `lexigram.SuffixIndex` documents it."""
+
+    def __new__(cls, directory: str | PathLike[str]) -> SuffixIndex:
+        """Opens a finished index; reads its manifest and its shards' headers."""
+
+    @property
+    def vocab_size(self) -> int: ...
+    @property
+    def document_separator(self) -> int | None: ...
+    @property
+    def num_tokens(self) -> int: ...
+    @property
+    def num_documents(self) -> int: ...
+    @property
+    def num_shards(self) -> int: ...
+    @property
+    def max_match(self) -> int | None: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def num_bytes(self) -> tuple[int, int]: ...
+    @property
+    def tokenizer(self) -> str | None: ...
+    def verify(self, progress: Callable[[int, int], object] | None = None) -> None:
+        """Reads and checks everything."""
+
+    def count(self, ids: Sequence[int] | NDArray[np.integer[Any]]) -> int:
+        """c(ids)."""
+
+    def count_batch(self, ids: NDArray[np.uint32], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+        """c of each of the runs `ids[offsets[i]:offsets[i + 1]]`."""
+
+    def find(
+        self, ids: Sequence[int] | NDArray[np.integer[Any]], limit: int
+    ) -> list[tuple[int, int]]:
+        """Documents, and places in them."""
+
+    def document(self, document: int, start: int, stop: int) -> NDArray[np.uint32]:
+        """Ids of a document, as far as it has them."""
+
+    def next_counts(
+        self, context: Sequence[int] | NDArray[np.integer[Any]]
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """What follows, and how often."""
+
+    def infinigram(
+        self, context: Sequence[int] | NDArray[np.integer[Any]], support: int
+    ) -> tuple[NDArray[np.float64], int]:
+        """ln p (V,) and the effective order."""
+
+    def probability(
+        self, context: Sequence[int] | NDArray[np.integer[Any]], id: int, support: int
+    ) -> tuple[float, int]:
+        """p of one id and the effective order."""
+
+    def score(
+        self, ids: NDArray[np.uint32], support: int, sparse: bool
+    ) -> tuple[NDArray[np.float64], NDArray[np.uint32], NDArray[np.bool_]]:
+        """ln p (n,), the effective orders, and, if asked for, whether one id alone follows."""
+
+    def trace(
+        self, ids: NDArray[np.uint32], min_length: int, max_documents: int
+    ) -> list[tuple[int, int, int, list[int]]]:
+        """Starts, ends, counts and documents of the maximal spans."""
+
+    def start(self, batch_size: int, support: int) -> SuffixWindows:
+        """The state of so many empty prefixes."""
+
+@final
+class SuffixWindows:
+    """Where the ∞-gram stands in some texts; never changed."""
+
+    def __len__(self) -> int: ...
+    def read(self, ids: NDArray[np.uint32]) -> SuffixWindows:
+        """The state after `ids` (B, n), contiguous."""
+
+    def distributions(
+        self,
+    ) -> tuple[NDArray[np.float64], NDArray[np.uint32], NDArray[np.bool_]]:
+        """ln p (B, V), effective orders (B,), and whether one id alone follows (B,)."""
+
+    def reorder(self, rows: Sequence[int]) -> SuffixWindows:
+        """The rows of those numbers."""

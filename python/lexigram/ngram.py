@@ -22,8 +22,9 @@ import numpy.typing as npt
 
 from lexigram import _core
 from lexigram.errors import InvalidInputError, TokenIdError
+from lexigram.interpolation import fit_weights, interpolate
 
-__all__ = ["NgramModel", "TokenStream", "WordPerplexity"]
+__all__ = ["NgramModel", "TokenStream", "WordPerplexity", "fit_weights", "interpolate"]
 
 Ids: TypeAlias = npt.NDArray[np.integer[Any]]
 TokenIds: TypeAlias = Sequence[int] | Ids

@@ -12,6 +12,7 @@ import importlib.util
 import math
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -22,7 +23,8 @@ from typing import TYPE_CHECKING, Protocol
 from lexigram import runs
 from lexigram.data import Document, TokenDataset, documents, split_of, tokenize
 from lexigram.errors import InvalidInputError, MissingDependencyError
-from lexigram.ngram import NgramModel
+from lexigram.ngram import NgramModel, fit_weights, interpolate
+from lexigram.suffix import SuffixIndex
 from lexigram.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -181,6 +183,10 @@ def _in_folder(
         counted.save(run / f"{label.replace(' ', '-').lower()}.ngram")
         ngrams = sum(counted.num_ngrams)
         rows.append(bench.row(label, counted, ngrams, len(train_set), seconds))
+    began = time.perf_counter()
+    mixed = _with_infinigram(run, counted, train_set, tokenizer, observer)
+    seconds += time.perf_counter() - began
+    rows.append(bench.row("5-gram + ∞-gram", mixed, ngrams, len(train_set), seconds))
 
     result = _train_transformer(run, tokenizer, minutes, seed, observer)
     lm = runs.load(run).lm
@@ -200,6 +206,36 @@ def _in_folder(
     )
     runs.write_json(run / "table.json", outcome.as_dict())
     return outcome
+
+
+def _with_infinigram(
+    run: Path,
+    counted: NgramModel,
+    train_set: TokenDataset,
+    tokenizer: Tokenizer,
+    observer: Observer,
+) -> LanguageModel:
+    """The mixture of the 5-gram and the ∞-gram of the training tokens.
+
+    Its weights come from training text alone: both models of the first nine tenths of the
+    documents, and what they say of the last one.
+    """
+    with observer.stage("Sorting suffixes for the ∞-gram model", "tokens") as report:
+        index = SuffixIndex.build(train_set, run / "index", tokenizer=tokenizer, progress=report)
+    with observer.stage("Fitting the weights of 5-gram and ∞-gram", ""):
+        tokens, separator = train_set.tokens(), train_set.document_separator
+        ends = (tokens == separator).nonzero()[0] + 1
+        cut = int(ends[int(len(ends) * 0.9)]) if len(ends) > 1 else len(tokens) // 2
+        first, size = tokens[:cut], train_set.vocab_size
+        with tempfile.TemporaryDirectory(prefix="lexigram-") as folder:
+            part = SuffixIndex.build(
+                first, Path(folder) / "index", vocab_size=size, document_separator=separator
+            )
+            smaller = NgramModel.train(
+                first, order=5, vocab_size=size, document_separator=separator
+            )
+            weights = fit_weights([smaller, part.model()], tokens[cut:])
+    return interpolate([counted, index.model()], weights)
 
 
 def _read(corpus: str, observer: Observer) -> list[str]:

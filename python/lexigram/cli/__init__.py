@@ -25,6 +25,7 @@ COMMANDS = (
     "corpus",
     "tokenizer",
     "ngram",
+    "index",
     "data",
     "train",
     "runs",

@@ -27,11 +27,11 @@ class Loaded:
     lm: LanguageModel
     tokenizer: Tokenizer
     config: dict[str, Any]
-    """A run's config.json as plain data; for an n-gram model, what it is."""
+    """A run's config.json as plain data; for an n-gram model or an index, what it is."""
 
 
 def load(path: str | Path, *, device: str = "auto") -> Loaded:
-    """Opens a run folder, one of its checkpoints, or a saved n-gram model.
+    """Opens a run folder, one of its checkpoints, a saved n-gram model or a suffix index.
 
     `device` is where a transformer goes; auto: CUDA, else MPS, else the CPU.
 
@@ -41,6 +41,8 @@ def load(path: str | Path, *, device: str = "auto") -> Loaded:
     path = Path(path)
     if path.suffix == ".ngram" or _is_ngram(path):
         return _load_ngram(path)
+    if (path / "index.json").is_file():
+        return _load_index(path)
     if not path.exists():
         raise MissingFileError(f"there is no {path}: neither a run folder nor an .ngram file")
     if CHECKPOINT_NAME.fullmatch(path.name) and path.parent.name == "checkpoints":
@@ -104,7 +106,6 @@ def _is_ngram(path: Path) -> bool:
 
 def _load_ngram(path: Path) -> Loaded:
     from lexigram.ngram import NgramModel
-    from lexigram.tokenizer import Tokenizer
 
     model = NgramModel.load(path)
     if model.tokenizer is None:
@@ -112,8 +113,27 @@ def _load_ngram(path: Path) -> Loaded:
             f"{path} carries no tokenizer, which text needs; train it with one: "
             "lexigram ngram train … --tokenizer FILE"
         )
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "tokenizer.json"
-        file.write_text(model.tokenizer, encoding="utf-8")
-        tokenizer = Tokenizer.load(file)
+    tokenizer = _tokenizer_of(model.tokenizer)
     return Loaded(model, tokenizer, {"kind": "ngram", "order": model.order})
+
+
+def _load_index(path: Path) -> Loaded:
+    from lexigram.suffix import SuffixIndex
+
+    index = SuffixIndex.open(path)
+    text = index.tokenizer
+    if text is None:
+        raise FormatError(
+            f"{path} carries no tokenizer, which text needs; build it with one: "
+            "lexigram index build … --tokenizer FILE"
+        )
+    config = {"kind": "infinigram", "num_tokens": index.num_tokens}
+    return Loaded(index.model(), _tokenizer_of(text), config)
+
+
+def _tokenizer_of(text: str) -> Tokenizer:
+    """The tokenizer of the text of a tokenizer.json."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tokenizer.json"
+        path.write_text(text, encoding="utf-8")
+        return read_tokenizer(path)

@@ -301,12 +301,31 @@ impl MappedFile {
         u64::from_le_bytes(self.map[last..].try_into().expect("8 bytes"))
     }
 
+    /// The length of the file.
+    pub fn num_bytes(&self) -> u64 {
+        self.map.len() as u64
+    }
+
     /// The bytes of a section.
     pub fn section(&self, tag: &str) -> Result<&[u8]> {
         let found = self.sections.iter().find(|(name, _, _)| name == tag);
         let (_, offset, length) =
             found.ok_or_else(|| corrupt(&self.path, 40, format!("it has no section {tag:?}")))?;
         Ok(&self.map[*offset..offset + length])
+    }
+
+    /// The number of a section, for [`MappedFile::nth`], which need not look for its tag.
+    pub fn number(&self, tag: &str) -> Result<usize> {
+        let found = self.sections.iter().position(|(name, _, _)| name == tag);
+        found.ok_or_else(|| corrupt(&self.path, 40, format!("it has no section {tag:?}")))
+    }
+
+    /// The section of that number as a slice of plain numbers; empty if it is not such a slice.
+    pub fn nth<T: AnyBitPattern>(&self, number: usize) -> &[T] {
+        let place = self.sections.get(number);
+        let bytes =
+            place.map_or(&[][..], |(_, offset, length)| &self.map[*offset..offset + length]);
+        bytemuck::try_cast_slice(bytes).unwrap_or_default()
     }
 
     /// A section as a slice of plain numbers.

@@ -9,7 +9,8 @@
 //!   that cut text into pieces;
 //! * [`error::Error`]: the one error type; each variant names the value, the limit and the remedy;
 //! * [`ngram`]: n-gram counts, smoothing and models over token ids;
-//! * [`progress::Progress`]: how long work reports, and how it is interrupted.
+//! * [`progress::Progress`]: how long work reports, and how it is interrupted;
+//! * [`suffix`]: where any run of ids stands in a corpus, and the ∞-gram.
 //!
 //! ```
 //! use lexigram_core::format::{FileWriter, MappedFile};
@@ -32,6 +33,7 @@ pub mod ngram;
 mod prefetch;
 pub mod pretokenize;
 pub mod progress;
+pub mod suffix;
 
 pub use error::{Error, Result};
 pub use prefetch::prefetch;

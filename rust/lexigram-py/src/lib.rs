@@ -7,6 +7,7 @@ mod data;
 mod error;
 mod ngram;
 mod ngram_counts;
+mod suffix;
 mod tokenizer;
 
 use pyo3::prelude::*;
@@ -17,6 +18,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     data::register(m)?;
     ngram::register(m)?;
     ngram_counts::register(m)?;
+    suffix::register(m)?;
     tokenizer::register(m)?;
     Ok(())
 }

@@ -149,7 +149,7 @@ impl Manifest {
 }
 
 /// The end of the file whose earlier bytes are `before`.
-fn last_line(before: &[u8]) -> String {
+pub(crate) fn last_line(before: &[u8]) -> String {
     format!("  \"checksum\": \"{}\"\n}}\n", hex(xxh3_64(before)))
 }
 

@@ -181,7 +181,7 @@ fn check_free(target: &Path, overwrite: bool) -> Result<()> {
     }
 }
 
-fn temporary(parent: &Path, prefix: &str) -> Result<TempDir> {
+pub(crate) fn temporary(parent: &Path, prefix: &str) -> Result<TempDir> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(prefix);
     #[cfg(unix)]

@@ -1,6 +1,6 @@
 //! `lexigram._core.Tokenizer`: the methods of `lexigram.Tokenizer` that do work.
 
-mod input;
+pub(crate) mod input;
 mod lists;
 mod load;
 mod stream;
