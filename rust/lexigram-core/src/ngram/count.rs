@@ -85,7 +85,7 @@ impl Plan {
 /// How many positions a part may have so that those of all threads fit into a limit.
 fn positions_within(limit: u64, threads: usize, layout: &Layout) -> Result<u64> {
     // A key, and at worst a new node in each level; twice, since what grows is copied.
-    let bytes = (layout.words * 8 + layout.fields * size_of::<Node>() * 2) as u64;
+    let bytes = (layout.words * 8 + layout.fields * size_of::<Node>() * 2).max(1) as u64;
     // Histograms, the dense first level, and buffers of the files.
     let fixed = (u64::from(layout.largest()) + 1) * 16 + (layout.fields as u64 + 1) * (3 << 18);
     match limit.saturating_sub(fixed) / (bytes * threads as u64) {
