@@ -16,6 +16,7 @@ from typing_extensions import Self, disjoint_base
 
 __all__ = [
     "BatchReader",
+    "NgramCounts",
     "NgramModel",
     "ShardReader",
     "ShardWriter",
@@ -424,6 +425,7 @@ class NgramCounts:
     @property
     def num_ngrams(self) -> list[int]: ...
 
+@final
 class NgramModel:
     """A trained n-gram model. `lexigram.NgramModel` checks the arguments first."""
 
