@@ -58,6 +58,9 @@ pub struct Merges {
     ids_are_ranks: bool,
 }
 
+/// How many merges before it is entered, the places of one are asked for.
+const AHEAD: usize = 12;
+
 impl PartialEq for Merges {
     fn eq(&self, other: &Self) -> bool {
         self.merges == other.merges
@@ -98,6 +101,9 @@ impl Merges {
             let batch = last_merge::batch(&tokens, at, threads);
             last_merge::find_all(batch, byte_ids, &table, threads, &mut found);
             for (i, &(id, token)) in batch.iter().enumerate() {
+                if let Some(&Some((left, right))) = found.get(i + AHEAD) {
+                    table.pairs.expect(left, right);
+                }
                 let ahead = found.get(i).copied().flatten();
                 let last_merge = ahead
                     .or_else(|| last_merge::find(token, byte_ids, &table))

@@ -14,6 +14,7 @@ use std::hint::select_unpredictable;
 use rustc_hash::FxBuildHasher;
 
 use super::memory::Zeroed;
+use crate::prefetch;
 
 /// A rank that no merge has.
 pub const NO_RANK: u32 = u32::MAX;
@@ -60,6 +61,15 @@ impl Pairs {
         match self {
             Self::Compact(cuckoo) => cuckoo.rank(key(left, right)),
             Self::Wide(map) => map.get(&(left, right)).copied().unwrap_or(NO_RANK),
+        }
+    }
+
+    /// Asks for what looking up or entering a pair will read.
+    #[inline(always)]
+    pub fn expect(&self, left: u32, right: u32) {
+        if let Self::Compact(cuckoo) = self {
+            let slots = cuckoo.slots();
+            cuckoo.places(key(left, right)).into_iter().for_each(|place| prefetch(&slots[place]));
         }
     }
 

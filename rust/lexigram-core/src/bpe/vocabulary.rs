@@ -7,7 +7,7 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::memory::Zeroed;
-use crate::{Error, Result};
+use crate::{Error, Result, prefetch};
 
 /// The id that no token has.
 pub const NO_TOKEN: u32 = u32::MAX;
@@ -17,6 +17,9 @@ pub const MAX_ID: u32 = (1 << 28) - 1;
 
 /// The largest vocabulary whose ids may leave gaps, as a multiple of the number of tokens.
 const MAX_SPARSITY: usize = 64;
+
+/// How many tokens are entered at a time.
+const BLOCK: usize = 64;
 
 /// The tokens of a vocabulary. Special tokens are entries too, but not in the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,15 +93,32 @@ impl Vocabulary {
             others: Vec::with_capacity(num_others),
             num_tokens,
         };
+        // Slots lie anywhere: those of a block of tokens are asked for before the first is needed.
+        let mut block = Vec::with_capacity(BLOCK);
         for (id, token, ordinary) in entries {
             vocabulary.starts.resize(id as usize + 1, vocabulary.bytes.len() as u32);
-            vocabulary.bytes.extend_from_slice(token);
-            if !ordinary {
-                vocabulary.others.push(id);
-                continue;
+            if block.len() == BLOCK {
+                vocabulary.enter(&mut block)?;
             }
-            let (slot, tag) = vocabulary.slot(token);
-            let other = !vocabulary.slots.as_slice()[slot][1];
+            vocabulary.bytes.extend_from_slice(token);
+            if ordinary {
+                let hash = xxh3_64(token);
+                prefetch(&vocabulary.slots.as_slice()[hash as usize & (num_slots - 1)]);
+                block.push((id, token, hash));
+            } else {
+                vocabulary.others.push(id);
+            }
+        }
+        vocabulary.starts.push(num_bytes as u32);
+        vocabulary.enter(&mut block)?;
+        Ok(vocabulary)
+    }
+
+    /// Enters ordinary tokens with their hashes into the slots.
+    fn enter(&mut self, block: &mut Vec<(u32, &[u8], u64)>) -> Result<()> {
+        for (id, token, hash) in block.drain(..) {
+            let (slot, tag) = self.slot_of(token, hash);
+            let other = !self.slots.as_slice()[slot][1];
             if other != NO_TOKEN {
                 let limit = format!(
                     "{:?} has the ids {other} and {id}; tokens must differ",
@@ -106,10 +126,9 @@ impl Vocabulary {
                 );
                 return Err(Error::argument("vocabulary", "token", limit));
             }
-            vocabulary.slots.as_mut_slice()[slot] = [tag, !id];
+            self.slots.as_mut_slice()[slot] = [tag, !id];
         }
-        vocabulary.starts.push(num_bytes as u32);
-        Ok(vocabulary)
+        Ok(())
     }
 
     /// From tables that [`Vocabulary`] built elsewhere; `None` if some look-up in them could go
@@ -215,8 +234,12 @@ impl Vocabulary {
 
     /// Where a token is or would be, and the tag of its hash.
     fn slot(&self, token: &[u8]) -> (usize, u32) {
+        self.slot_of(token, xxh3_64(token))
+    }
+
+    fn slot_of(&self, token: &[u8], hash: u64) -> (usize, u32) {
         let slots = self.slots.as_slice();
-        let (hash, mask) = (xxh3_64(token), slots.len() - 1);
+        let mask = slots.len() - 1;
         let (mut slot, tag) = (hash as usize & mask, (hash >> 32) as u32);
         loop {
             let (other, id) = (slots[slot][0], !slots[slot][1]);
