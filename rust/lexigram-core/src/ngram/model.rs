@@ -19,7 +19,7 @@ use crate::bpe::memory::made;
 use crate::{Error, Result};
 
 /// How many tokens one task scores at a time.
-const SCORE_CHUNK: usize = 1 << 16;
+const SCORE_CHUNK: usize = 1 << 14;
 
 /// What a model is, apart from its numbers.
 #[derive(Clone, Debug, PartialEq)]
