@@ -108,6 +108,11 @@ def _load_ngram(path: Path) -> Loaded:
     from lexigram.ngram import NgramModel
 
     model = NgramModel.load(path)
+    if model.words is not None:
+        raise FormatError(
+            f"{path} is a model of words, which no tokenizer makes; use `lexigram ngram generate`, "
+            "`query` or `evaluate`, or NgramModel.load"
+        )
     if model.tokenizer is None:
         raise FormatError(
             f"{path} carries no tokenizer, which text needs; train it with one: "
