@@ -108,8 +108,9 @@ class SuffixIndex:
         more than the largest id. `document_separator`: the id that ends every document.
         `memory_limit`: bytes that building may take, the source not counted (about 12 a token of
         a shard, 20 with 32-bit ids); a smaller one makes more shards, which are slower to ask.
-        Without it a shard has up to 2²⁸ tokens. `shard_tokens` says so directly; less than 4,098,
-        what two shards of one document share and two more, is taken for that. Where one
+        Without it a shard has up to 2²⁸ tokens. `shard_tokens` says so directly: at least 4,098
+        (less is taken for that), as 4,096 of them stand in the next shard too where a document is
+        cut, which makes many shards if it is little more. Where one
         document is longer than a shard, it is cut, and runs are limited to `max_match` ids.
         `tokenizer`: the `Tokenizer` that the ids belong to, or the text of its tokenizer.json; the
         index carries it. `progress(done, total)` counts tokens. The answers do not depend on
