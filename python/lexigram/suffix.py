@@ -110,8 +110,8 @@ class SuffixIndex:
         a shard, 20 with 32-bit ids); a smaller one makes more shards, which are slower to ask.
         Without it a shard has up to 2²⁸ tokens. `shard_tokens` says so directly: at least 4,098
         (less is taken for that), as 4,096 of them stand in the next shard too where a document is
-        cut, which makes many shards if it is little more. Where one
-        document is longer than a shard, it is cut, and runs are limited to `max_match` ids.
+        cut, which makes many shards if it is little more. Where one document is longer than a
+        shard, it is cut, and runs are limited to `max_match` ids.
         `tokenizer`: the `Tokenizer` that the ids belong to, or the text of its tokenizer.json; the
         index carries it. `progress(done, total)` counts tokens. The answers do not depend on
         `num_threads`, nor on the number of shards.

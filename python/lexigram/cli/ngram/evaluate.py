@@ -39,6 +39,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     if model.smoothing == "stupid_backoff":
         err.print("stupid backoff has scores, no probabilities: they are normalised to sum to one")
         model = model.normalized()
+    unknown: npt.NDArray[np.bool_] | None
     if model.words is not None:
         ids, unknown, num_bytes = _words(model, args.source)
     else:
