@@ -212,6 +212,14 @@ def test_stop_strings_across_tokens() -> None:
     assert (held.text, held.finish_reason) == ("x€y\n", "length")
 
 
+def test_stop_strings_that_are_not_utf_8() -> None:
+    lm = Spelling(b"ab\xe9cd")
+    result = generate(lm, [], stop="\udce9", tokenizer=BYTES)  # how an argument \xe9 is given
+    assert (result.text, result.finish_reason) == ("ab", "stop")
+    with pytest.raises(EncodingError, match="half a surrogate pair at character 1"):
+        generate(lm, [], stop="a\ud800", tokenizer=BYTES)
+
+
 def test_callback_gets_the_text_as_it_becomes_certain() -> None:
     seen: list[tuple[int, str]] = []
     result = generate(
