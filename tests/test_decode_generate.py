@@ -16,7 +16,7 @@ import lexigram
 from fake_models import BYTES, Batching, Bigram, Pieces, Remembering, TorchBigram
 from lexigram.decode import Trace, generate, score_text, stream, trace_of
 from lexigram.decode.sample import choose
-from lexigram.errors import ConfigError, InvalidInputError, TokenIdError
+from lexigram.errors import ConfigError, EncodingError, InvalidInputError, TokenIdError
 from lm_contract import check_language_model
 
 STRATEGIES = ["greedy", "sample", "temperature=0.5,top_k=3", "top_p=0.7", "min_p=0.1"]
