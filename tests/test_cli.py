@@ -76,7 +76,17 @@ def test_surface_is_frozen() -> None:
         "quickstart": [],
         "corpus": ["list", "show"],
         "tokenizer": ["compare", "convert", "decode", "encode", "inspect", "train", "view"],
-        "ngram": ["convert", "curve", "evaluate", "generate", "prune", "query", "train"],
+        "ngram": [
+            "convert",
+            "count",
+            "curve",
+            "evaluate",
+            "generate",
+            "merge",
+            "prune",
+            "query",
+            "train",
+        ],
         "index": ["build", "count", "find", "trace"],
         "data": ["inspect", "tokenize", "verify"],
         "train": [],
@@ -95,6 +105,18 @@ def test_every_command_shows_an_example() -> None:
         _, example, commands = leaf.format_help().partition("\nexample")
         assert example, leaf.prog
         assert f"{leaf.prog} " in f"{commands} ".replace("\n", " "), leaf.prog
+
+
+@pytest.mark.parametrize(
+    "command", [("ngram", "train"), ("ngram", "count"), ("ngram", "merge"), ("index", "build")]
+)
+@pytest.mark.parametrize("size", ["inf", "nan", "-1G", "0", "1e9", "9" * 400 + "T", "²"])
+def test_sizes_that_are_none_are_usage_errors(
+    capsys: pytest.CaptureFixture[str], command: tuple[str, str], size: str
+) -> None:
+    status, _, said = run(capsys, *command, "x", "--out", "y", f"--memory-limit={size}")
+    assert status == 2
+    assert "argument --memory-limit" in said
 
 
 def test_usage_errors_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:

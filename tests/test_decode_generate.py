@@ -16,7 +16,7 @@ import lexigram
 from fake_models import BYTES, Batching, Bigram, Pieces, Remembering, TorchBigram
 from lexigram.decode import Trace, generate, score_text, stream, trace_of
 from lexigram.decode.sample import choose
-from lexigram.errors import ConfigError, InvalidInputError, TokenIdError
+from lexigram.errors import ConfigError, EncodingError, InvalidInputError, TokenIdError
 from lm_contract import check_language_model
 
 STRATEGIES = ["greedy", "sample", "temperature=0.5,top_k=3", "top_p=0.7", "min_p=0.1"]
@@ -210,6 +210,14 @@ def test_stop_strings_across_tokens() -> None:
     assert (cut.text, cut.finish_reason) == ("x�", "length")
     held = generate(lm, [], max_new_tokens=6, stop="y\n\n", tokenizer=BYTES)
     assert (held.text, held.finish_reason) == ("x€y\n", "length")
+
+
+def test_stop_strings_that_are_not_utf_8() -> None:
+    lm = Spelling(b"ab\xe9cd")
+    result = generate(lm, [], stop="\udce9", tokenizer=BYTES)  # how an argument \xe9 is given
+    assert (result.text, result.finish_reason) == ("ab", "stop")
+    with pytest.raises(EncodingError, match="half a surrogate pair at character 1"):
+        generate(lm, [], stop="a\ud800", tokenizer=BYTES)
 
 
 def test_callback_gets_the_text_as_it_becomes_certain() -> None:

@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 
 from lexigram import NgramModel, Tokenizer
-from lexigram.cli import ngram
-from lexigram.cli.ngram import train
+from lexigram.cli import ngram, sizes
 from lexigram.cli.ngram.vocabulary import WordText
 from lexigram.data import tokenize
 from lexigram.errors import FormatError, InvalidInputError, MissingFileError
@@ -203,7 +202,7 @@ def test_query_shows_each_word(
     best = said["rows"][0]["alternatives"]
     assert best[0]["token"] == "the"
     assert best[0]["probability"] == pytest.approx(math.exp(logprobs.max()))
-    monkeypatch.setattr(sys, "stdin", io.StringIO("the cat\nthe mat\n"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"the cat\nthe mat\n")))
     assert run("query", words / "w.ngram") == 0
     out = capsys.readouterr().out
     assert out.count("</s>") == 2
@@ -369,7 +368,7 @@ def test_options_that_do_not_fit_are_told(words: Path, folder: Path) -> None:
     ("text", "size"), [("512M", 512 << 20), ("2G", 2 << 30), ("1.5k", 1536), ("7", 7)]
 )
 def test_sizes(text: str, size: int) -> None:
-    assert train.size(text) == size
+    assert sizes.size(text) == size
 
 
 def test_memory_limit_gives_the_same_model(folder: Path) -> None:
@@ -380,7 +379,8 @@ def test_memory_limit_gives_the_same_model(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "action", ["train", "evaluate", "query", "generate", "convert", "prune", "curve"]
+    "action",
+    ["train", "count", "merge", "evaluate", "query", "generate", "convert", "prune", "curve"],
 )
 def test_help_shows_an_example(action: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 from collections import Counter
@@ -75,10 +76,14 @@ def test_what_cannot_be_is_named(tmp_path: Path) -> None:
         NgramCounts.count([0, 9], vocab_size=3)
     with pytest.raises(InvalidInputError, match="vocab_size"):
         NgramCounts.count([0, 1])
-    with pytest.raises(
-        InvalidInputError, match=r"memory_limit = 1000: .*at least 6 MiB|memory_limit"
-    ):
+    words = "^memory_limit = 1000: with these options at least 4 MiB are needed$"
+    with pytest.raises(InvalidInputError, match=words):
         NgramCounts.count([0, 1], vocab_size=3, memory_limit=1000)
+    for limit in (0, -1, 2**63, 1.5):
+        with pytest.raises(InvalidInputError, match="memory_limit = "):
+            NgramCounts.count([0, 1], vocab_size=3, memory_limit=limit)
+        with pytest.raises(InvalidInputError, match="memory_limit = "):
+            NgramCounts.merge([NgramCounts.count([0, 1], vocab_size=3)], memory_limit=limit)
     with pytest.raises(InvalidInputError, match="give at least one"):
         NgramCounts.merge([])
     one = NgramCounts.count([0, 1], order=2, vocab_size=3)
@@ -116,6 +121,43 @@ def test_a_memory_limit_keeps_counts_out_of_memory() -> None:
 
     # Three million distinct trigrams and as many bigrams: about 60 MB of counts.
     assert held(0) - held(32 << 20) > 30 << 20
+
+
+def test_a_limit_of_8_gib() -> None:
+    counts = NgramCounts.count([0, 1, 0, 1], order=2, vocab_size=2, memory_limit=8 << 30)
+    assert NgramCounts.merge([counts, counts], memory_limit=8 << 30)[[0, 1]] == 4
+
+
+def test_ids_of_every_integer_type() -> None:
+    counts = NgramCounts.count([0, 3, 3, 1], order=2, vocab_size=4)
+    assert counts[np.int64(3)] == counts[np.uint16(3)] == counts[3] == 2
+    assert counts[np.array([3, 1])] == counts[(3, 1)] == 1
+    assert counts[np.int64(-1)] == 0
+    for wrong in ("ab", [1.5], None, 1.5):
+        with pytest.raises(InvalidInputError, match=r"ngram = .*give an id"):
+            counts[wrong]
+
+
+def test_the_worked_example_of_the_formats(tmp_path: Path) -> None:
+    counts = NgramCounts.count([0, 1, 2, 0, 1, 2], order=2, vocab_size=3, document_separator=2)
+    counts.save(tmp_path / "e.counts")
+    data = (tmp_path / "e.counts").read_bytes()
+    sections = {}
+    for at in range(40, 40 + 5 * 32, 32):
+        tag, offset, length = struct.unpack_from("<16sQQ", data, at)
+        sections[tag.rstrip(b"\0").decode()] = (offset, data[offset : offset + length])
+    assert (data[8:16], len(data)) == (b"NGRC\1\0\0\0", 528)
+    assert {name: (at, len(part)) for name, (at, part) in sections.items()} == {
+        "header": (256, 48),
+        "words": (320, 12),
+        "counts": (384, 24),
+        "children": (448, 16),
+        "heads": (512, 0),
+    }
+    assert struct.unpack("<6Q", sections["header"][1]) == (2, 3, 2, 6, 0, 3)
+    assert struct.unpack("<3I", sections["words"][1]) == (1, 2, 0)
+    assert struct.unpack("<6I", sections["counts"][1]) == (2, 2, 2, 2, 2, 2)
+    assert struct.unpack("<4I", sections["children"][1]) == (0, 1, 2, 3)
 
 
 def test_the_class_is_public() -> None:

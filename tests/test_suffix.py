@@ -18,6 +18,7 @@ from lexigram.errors import (
     FormatError,
     InvalidInputError,
     MissingFileError,
+    OutOfRangeError,
     TokenIdError,
 )
 from lexigram.ngram import fit_weights, interpolate
@@ -77,19 +78,15 @@ streams = st.one_of(
     stream=streams,
     separator=st.sampled_from([None, 3]),
     runs=st.lists(ids, min_size=1, max_size=8),
-    shard=st.sampled_from([None, 12]),
 )
 def test_equals_the_page_of_python(
     tmp_path_factory: pytest.TempPathFactory,
     stream: list[int],
     separator: int | None,
     runs: list[list[int]],
-    shard: int | None,
 ) -> None:
     folder = tmp_path_factory.mktemp("index") / "index"
-    index = SuffixIndex.build(
-        stream, folder, vocab_size=4, document_separator=separator, shard_tokens=shard
-    )
+    index = SuffixIndex.build(stream, folder, vocab_size=4, document_separator=separator)
     twin = Infinigram(stream, vocab_size=4, document_separator=separator)
     runs = [*runs, *([x] for x in range(4)), stream[:3], stream[-2:]]
     expected = [twin.count(run) for run in runs]
@@ -159,6 +156,38 @@ def test_memory_limit_makes_shards_and_no_difference(tmp_path: Path) -> None:
         SuffixIndex.build(stream, tmp_path / "none", vocab_size=20, memory_limit=1000)
 
 
+@pytest.mark.parametrize("separator", [None, 8])
+def test_several_shards_equal_the_page_of_python(tmp_path: Path, separator: int | None) -> None:
+    rng = np.random.default_rng(5)
+    stream = rng.integers(9, size=13_000) * rng.integers(9, size=13_000) // 8
+    options = {"vocab_size": 9, "document_separator": separator}
+    index = SuffixIndex.build(stream, tmp_path / "index", shard_tokens=5000, **options)
+    assert index.num_shards > 1
+    index.verify()
+    twin = Infinigram(stream.tolist(), **options)
+    # About the cuts, and where nothing is near one.
+    runs = [stream[i : i + n].tolist() for i in (0, 4998, 9997, 12_990) for n in (1, 3, 6)]
+    runs += [[7, 7, 7, 0], stream[-4:].tolist()]
+    assert index.count_batch(runs).tolist() == [twin.count(run) for run in runs]
+    for run in runs:
+        found, counts = index.next_counts(run)
+        dense = np.zeros(9, dtype=int)
+        dense[found] = counts
+        assert dense.tolist() == twin.next_counts(run)
+        logprobs, order = index.infinigram(run)
+        probabilities, expected_order = twin.infinigram(run)
+        assert order == expected_order
+        np.testing.assert_allclose(np.exp(logprobs), probabilities, atol=1e-12)
+        spans = [(s.start, s.end, s.count) for s in index.trace(run, 2)]
+        assert spans == twin.trace(run, 2)
+
+
+def test_the_least_shard(tmp_path: Path) -> None:
+    stream = np.arange(4098) % 2
+    assert SuffixIndex.build(stream[:-1], tmp_path / "one", shard_tokens=1).num_shards == 1
+    assert SuffixIndex.build(stream, tmp_path / "two", shard_tokens=1).num_shards == 2
+
+
 def test_a_dataset_brings_its_own(tmp_path: Path) -> None:
     texts = ["the cat sat on the mat", "the cat ate", ""] * 3
     tokenizer = Tokenizer.train(texts, 270, special_tokens=["<|endoftext|>"])
@@ -213,6 +242,33 @@ def test_what_is_refused(tmp_path: Path, index: SuffixIndex) -> None:
         SuffixIndex.open(tmp_path)
 
 
+def test_what_are_no_ids_or_rows(index: SuffixIndex) -> None:
+    for call in (index.count, index.find, index.infinigram, index.next_counts, index.trace):
+        for wrong in ("ab", [1.5], None, 5, [1, None], [[1]]):
+            with pytest.raises(InvalidInputError, match="token ids"):
+                call(wrong)
+    with pytest.raises(InvalidInputError, match="token ids"):
+        index.probability("ab", 1)
+    with pytest.raises(InvalidInputError, match="offsets are float64"):
+        index.count_batch([1, 2], [0, 0.5, 2])
+    for wrong in (5, [5], ["ab"]):
+        with pytest.raises(InvalidInputError):
+            index.count_batch(wrong)
+    model = index.model()
+    state = model.start(2)
+    for rows in ([5], [-3]):
+        with pytest.raises(OutOfRangeError, match=r"rows = .*has the rows 0 to 1"):
+            model.reorder(state, rows)
+    for rows in ([0.5], "a", [[0]]):
+        with pytest.raises(InvalidInputError, match="rows are"):
+            model.reorder(state, rows)
+    assert len(model.reorder(state, [1, -1, 0])) == 3
+    assert len(model.reorder(state, [])) == 0
+    for text in ("5", "[]", "no json"):
+        with pytest.raises(InvalidInputError, match="tokenizer = "):
+            SuffixIndex.build([0], index.directory.parent / "t", tokenizer=text)
+
+
 def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
     def stop(done: int, total: int) -> None:
         raise KeyboardInterrupt
@@ -243,17 +299,19 @@ def test_damage_is_found(tmp_path: Path, index: SuffixIndex) -> None:
 
 
 @pytest.mark.parametrize("separator", [None, 11])
-@pytest.mark.parametrize("shard", [None, 60])
+@pytest.mark.parametrize("shard", [None, 5000])
 def test_is_a_language_model(tmp_path: Path, separator: int | None, shard: int | None) -> None:
     rng = np.random.default_rng(1)
-    stream = rng.integers(12, size=400) * rng.integers(12, size=400) // 12
+    size = 400 if shard is None else 9000
+    stream = rng.integers(12, size=size) * rng.integers(12, size=size) // 12
     index = SuffixIndex.build(
         stream,
         tmp_path / "index",
         vocab_size=12,
         document_separator=separator,
-        shard_tokens=shard if separator else None,
+        shard_tokens=shard,
     )
+    assert (index.num_shards > 1) == (shard is not None)
     ngram = NgramModel.train(stream, order=3, vocab_size=12, document_separator=separator)
     check_language_model(index.model(), rng)
     check_language_model(index.model(support=3), rng)
@@ -303,11 +361,25 @@ def test_what_cannot_be_mixed(tmp_path: Path) -> None:
         ([small, small], [1, -1], "0 or more"),
         ([small, small], [0, 0], "not all 0"),
         ([small, small], [1, float("nan")], "0 or more"),
+        ([small, small], [[1], [2, 3]], "as many in each row"),
+        ([small, small], [1, "a"], r"weights = \[1, 'a'\]: give numbers"),
     ):
         with pytest.raises(InvalidInputError, match=words):
             interpolate(models, weights)
     with pytest.raises(InvalidInputError, match="empty"):
         fit_weights([small, small], [])
+    for prior in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(InvalidInputError, match="prior = "):
+            fit_weights([small, small], [0, 1], prior=prior)
+    index = SuffixIndex.build([0, 1], tmp_path / "i", vocab_size=3)
+    with pytest.raises(InvalidInputError, match="no model gives any of the 2 held-out tokens"):
+        fit_weights([index.model()], [2, 2])
+
+
+def test_a_small_prior_gives_numbers(index: SuffixIndex) -> None:
+    ngram = NgramModel.train(STREAM, order=2, vocab_size=8, document_separator=S)
+    table = fit_weights([ngram, index.model()], STREAM, prior=1e-6)
+    np.testing.assert_allclose(table.sum(axis=1), 1)
 
 
 def test_the_worked_example_of_the_formats(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ its effective order and whether one id alone ever followed (Liu et al. 2024, sec
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -104,7 +105,13 @@ def interpolate(
     judge = _check(models)
     if weights is None:
         weights = np.ones(len(models))
-    table = np.asarray(weights, dtype=np.float64)
+    try:
+        table = np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidInputError(
+            f"weights = {weights!r}: give numbers, as many in each row as there are models "
+            f"({len(models)})"
+        ) from None
     if table.ndim == 1:
         judge = None
     rows = 0 if judge is None else models[judge].num_classes  # type: ignore[attr-defined]
@@ -132,14 +139,24 @@ def fit_weights(
 
     Expectation-maximization (Jelinek and Mercer 1980), which no round makes worse. `prior`: each
     class begins with so many tokens of the weights that all classes share, so that one that is
-    seldom met does not follow a few tokens.
+    seldom met does not follow a few tokens; above 0, as one that is never met has only these.
+
+    Raises `InvalidInputError` for models that do not fit together, a `prior` that is not above 0,
+    and a text that is empty or to whose tokens no model gives a probability.
     """
+    if not 0 < prior < math.inf:
+        raise InvalidInputError(f"prior = {prior!r}: use a number of tokens above 0")
     judge = _check(models)
     logprobs, classes = _scores(models, held_out, judge if by_class else None)
     if logprobs.shape[1] == 0:
         raise InvalidInputError("the held-out text is empty; give at least one token")
     probabilities = np.exp(logprobs)
     probabilities = probabilities[:, probabilities.max(axis=0) > 0]
+    if probabilities.shape[1] == 0:
+        raise InvalidInputError(
+            f"no model gives any of the {logprobs.shape[1]} held-out tokens a probability; "
+            "give other text, or a model that knows no zeros"
+        )
     if classes is not None:
         classes = classes[np.exp(logprobs).max(axis=0) > 0]
     shared = np.full(len(models), 1 / len(models))

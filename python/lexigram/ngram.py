@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lexigram import _core
-from lexigram.errors import InvalidInputError, TokenIdError
+from lexigram.errors import EncodingError, InvalidInputError, TokenIdError
 from lexigram.interpolation import fit_weights, interpolate
 
 __all__ = ["NgramModel", "TokenStream", "WordPerplexity", "fit_weights", "interpolate"]
@@ -349,9 +349,16 @@ class NgramModel:
         """ln p (n + 1,) of each of the n words of a sentence, after `<s>`, and of its `</s>`.
 
         Words that the vocabulary lacks are `<unk>`; so is a `<s>`, `</s>` or `<unk>` in the
-        sentence. Raises `InvalidInputError` for a token model.
+        sentence. Raises `InvalidInputError` for a token model, `EncodingError` for a string with
+        half a surrogate pair, which has no UTF-8.
         """
-        text = sentence.encode() if isinstance(sentence, str) else bytes(sentence)
+        try:
+            text = sentence.encode() if isinstance(sentence, str) else bytes(sentence)
+        except UnicodeEncodeError as error:
+            raise EncodingError(
+                f"the sentence has half a surrogate pair at character {error.start}, which has no "
+                "UTF-8; give bytes"
+            ) from None
         return self._core.score_words(text)
 
     def perplexity_words(
@@ -461,7 +468,7 @@ class NgramModel:
 
         Raises `InvalidInputError` for no tokens, and for "stupid_backoff".
         """
-        return math.exp(-float(self._probabilities(tokens).mean()))
+        return _exp(-float(self._probabilities(tokens).mean()))
 
     def bits_per_byte(self, tokens: TokenIds | TokenStream, num_bytes: int) -> float:
         """−Σ log₂ p of the tokens that are text over `num_bytes`, the UTF-8 bytes of that text.
@@ -646,9 +653,11 @@ def _tokenizer_json(tokenizer: SavesTokenizer | str | None) -> str | None:
         return None
     if isinstance(tokenizer, str):
         try:
-            json.loads(tokenizer)
+            data = json.loads(tokenizer)
         except ValueError:
-            raise _no_tokenizer(tokenizer) from None
+            data = None
+        if not isinstance(data, dict):
+            raise _no_tokenizer(tokenizer)
         return tokenizer
     if not hasattr(tokenizer, "save"):
         raise _no_tokenizer(tokenizer)

@@ -6,6 +6,7 @@ of a count. `docs/ngram.md` has the method.
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -72,7 +73,7 @@ class NgramCounts:
             order=_count("order", order),
             vocab_size=vocab_size,
             document_separator=_optional("document_separator", document_separator),
-            memory_limit=_optional("memory_limit", memory_limit),
+            memory_limit=_bytes(memory_limit),
             num_threads=_optional("num_threads", num_threads),
             progress=progress,
         )
@@ -103,7 +104,7 @@ class NgramCounts:
         in order, vocabulary or separator.
         """
         opened = [part if isinstance(part, NgramCounts) else cls.load(part) for part in parts]
-        in_files = _optional("memory_limit", memory_limit) is not None
+        in_files = _bytes(memory_limit) is not None
         return cls(_core.NgramCounts.merge([part._core for part in opened], in_files, progress))
 
     def save(self, path: StrPath) -> None:
@@ -133,8 +134,12 @@ class NgramCounts:
 
     def __getitem__(self, ngram: int | Sequence[int]) -> int:
         """How often an n-gram of 1 to N ids stands in the stream: 0 if it never does. A document
-        separator in front is the begin of a document, one at the end its end."""
-        ids = [ngram] if isinstance(ngram, int) else list(ngram)
+        separator in front is the begin of a document, one at the end its end. Raises
+        `InvalidInputError` for what are no integers."""
+        try:
+            ids = [operator.index(ngram)]  # type: ignore[arg-type]
+        except TypeError:
+            ids = _integers(ngram)
         if any(not 0 <= id < self.vocab_size for id in ids):
             return 0
         return self._core.get(ids)
@@ -175,6 +180,17 @@ class NgramCounts:
         return (
             f"NgramCounts(order={self.order}, num_tokens={self.num_tokens:,}, ngrams=({numbers}))"
         )
+
+
+def _integers(ngram: Any) -> list[int]:
+    try:
+        return [operator.index(id) for id in ngram]
+    except TypeError:
+        raise InvalidInputError(f"ngram = {ngram!r}: give an id, or a sequence of ids") from None
+
+
+def _bytes(memory_limit: Any) -> int | None:
+    return None if memory_limit is None else _count("memory_limit", memory_limit, 1, 2**63 - 1)
 
 
 def _optional(name: str, value: Any) -> int | None:

@@ -14,13 +14,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeGuard
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeGuard, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from lexigram import _core
-from lexigram.errors import InvalidInputError, TokenIdError
+from lexigram.errors import InvalidInputError, OutOfRangeError, TokenIdError
 
 __all__ = ["InfinigramModel", "Place", "Span", "SuffixIndex"]
 
@@ -28,6 +28,7 @@ Ids: TypeAlias = npt.NDArray[np.integer[Any]]
 TokenIds: TypeAlias = Sequence[int] | Ids
 Counts: TypeAlias = npt.NDArray[np.int64]
 Logprobs: TypeAlias = npt.NDArray[np.float64]
+Answer = TypeVar("Answer")
 
 _BLOCK = 1 << 22  # a dataset is read so many tokens at a time
 
@@ -107,8 +108,10 @@ class SuffixIndex:
         more than the largest id. `document_separator`: the id that ends every document.
         `memory_limit`: bytes that building may take, the source not counted (about 12 a token of
         a shard, 20 with 32-bit ids); a smaller one makes more shards, which are slower to ask.
-        Without it a shard has up to 2²⁸ tokens. `shard_tokens` says so directly. Where one
-        document is longer than a shard, it is cut, and runs are limited to `max_match` ids.
+        Without it a shard has up to 2²⁸ tokens. `shard_tokens` says so directly: at least 4,098
+        (less is taken for that), as 4,096 of them stand in the next shard too where a document is
+        cut, which makes many shards if it is little more. Where one document is longer than a
+        shard, it is cut, and runs are limited to `max_match` ids.
         `tokenizer`: the `Tokenizer` that the ids belong to, or the text of its tokenizer.json; the
         index carries it. `progress(done, total)` counts tokens. The answers do not depend on
         `num_threads`, nor on the number of shards.
@@ -223,7 +226,7 @@ class SuffixIndex:
 
         Raises `TokenIdError` for an id outside the vocabulary.
         """
-        return self._core.count(ids)
+        return self._ask(self._core.count, ids)
 
     def count_batch(
         self, runs: Sequence[TokenIds] | Ids, offsets: npt.ArrayLike | None = None
@@ -239,7 +242,8 @@ class SuffixIndex:
     def find(self, ids: TokenIds, limit: int = 10) -> list[Place]:
         """At most `limit` places where `ids` (n,), n ≥ 1, stand, sorted. Of more than that it is
         not said which, but it is always the same ones."""
-        found = self._core.find(ids, _number("limit", limit))
+        number = _number("limit", limit)
+        found = self._ask(lambda run: self._core.find(run, number), ids)
         return [Place(*place) for place in found]
 
     def document(
@@ -253,7 +257,7 @@ class SuffixIndex:
     def next_counts(self, context: TokenIds) -> tuple[npt.NDArray[np.uint32], Counts]:
         """What follows `context` (n,) in the corpus: ids (k,), rising, and how often each does
         (k,) int64. The whole context is looked for; see `infinigram` for its suffixes."""
-        return self._core.next_counts(context)
+        return self._ask(self._core.next_counts, context)
 
     def infinigram(self, context: TokenIds, *, support: int = 1) -> tuple[Logprobs, int]:
         """The ∞-gram distribution after `context` (n,): ln p (V,) float64, −inf for ids that never
@@ -263,7 +267,8 @@ class SuffixIndex:
         `support` places go on from: p(w) = c(h* w) / Σₓ c(h* x). The effective order is |h*| + 1,
         the length of the n-grams that are counted (Liu et al. 2024, section 3).
         """
-        return self._core.infinigram(context, _number("support", support, least=1))
+        number = _number("support", support, least=1)
+        return self._ask(lambda run: self._core.infinigram(run, number), context)
 
     def probability(self, context: TokenIds, token: int, *, support: int = 1) -> tuple[float, int]:
         """The ∞-gram probability of `token` after `context` (n,), and the effective order: what
@@ -272,7 +277,7 @@ class SuffixIndex:
             return self._core.probability(context, token, support)
         except (OverflowError, TypeError):
             _number("support", support, least=1)
-            raise _no_id(token, len(context), self.vocab_size) from None
+            raise _no_id(token, len(_wide(context, self.vocab_size)), self.vocab_size) from None
 
     def score(self, ids: TokenIds, *, support: int = 1) -> Logprobs:
         """ln p (n,) float64 of each of `ids` (n,) given those before it; −inf where the ∞-gram
@@ -282,6 +287,14 @@ class SuffixIndex:
     def effective_orders(self, ids: TokenIds, *, support: int = 1) -> npt.NDArray[np.uint32]:
         """The effective order (n,) that each of `ids` (n,) is scored with."""
         return self._scored(ids, support, False)[1]
+
+    def _ask(self, question: Callable[[Any], Answer], ids: Any) -> Answer:
+        """`question(ids)`. What is wrong with ids is looked for only if the core cannot read them:
+        that would take longer than most answers."""
+        try:
+            return question(ids)
+        except TypeError:
+            return question(_wide(ids, self.vocab_size))
 
     def _scored(
         self, ids: TokenIds, support: int, sparse: bool
@@ -377,8 +390,22 @@ class InfinigramModel:
         return logprobs, _classes(orders, sparse)
 
     def reorder(self, state: _core.SuffixWindows, rows: Any) -> _core.SuffixWindows:
-        """The state of the given rows, in their order."""
-        return state.reorder(np.arange(len(state))[np.asarray(rows)].tolist())
+        """The state of the given rows, in their order; of a mask, of those that it marks. Raises
+        `OutOfRangeError` for a row that the state has not."""
+        array = np.asarray(rows)
+        if array.ndim == 1 and array.size == 0:
+            return state.reorder([])
+        if array.ndim != 1 or array.dtype.kind not in "iub":
+            raise InvalidInputError(
+                f"rows are {array.dtype} of the shape {array.shape}: give integers in one dimension"
+            )
+        try:
+            kept = np.arange(len(state))[array].tolist()
+        except IndexError:
+            raise OutOfRangeError(
+                f"rows = {array.tolist()}: the state has the rows 0 to {len(state) - 1}"
+            ) from None
+        return state.reorder(kept)
 
     def __repr__(self) -> str:
         return f"InfinigramModel({self.index!r}, support={self.support})"
@@ -429,7 +456,13 @@ def _flat(
 ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
     """All ids, and where each run begins, and the end."""
     if offsets is not None:
-        return _wide(runs, vocab_size), np.ascontiguousarray(offsets, dtype=np.int64)
+        places = np.asarray(offsets)
+        if places.ndim != 1 or places.dtype.kind not in "iu":
+            raise InvalidInputError(
+                f"offsets are {places.dtype} of the shape {places.shape}: give one dimension of "
+                "integers, rising from 0 to the number of ids"
+            )
+        return _wide(runs, vocab_size), np.ascontiguousarray(places, dtype=np.int64)
     if isinstance(runs, np.ndarray):
         if runs.ndim != 2:
             raise InvalidInputError(
@@ -437,9 +470,12 @@ def _flat(
             )
         ends = np.arange(len(runs) + 1, dtype=np.int64) * runs.shape[1]
         return _wide(runs.reshape(-1), vocab_size), ends
-    lengths = np.fromiter((len(run) for run in runs), np.int64, len(runs))
+    if not hasattr(runs, "__len__") or isinstance(runs, (str, bytes)):
+        raise InvalidInputError(f"runs = {runs!r}: give a list of runs, or an array")
+    arrays = [_array(run) for run in runs]
+    lengths = np.fromiter(map(len, arrays), np.int64, len(arrays))
     ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    flat = np.concatenate([_array(run) for run in runs]) if len(runs) else np.zeros(0, np.uint32)
+    flat = np.concatenate(arrays) if arrays else np.zeros(0, np.uint32)
     return _wide(flat, vocab_size), ends
 
 
@@ -470,9 +506,11 @@ def _tokenizer_json(tokenizer: SavesTokenizer | str | None) -> str | None:
         return None
     if isinstance(tokenizer, str):
         try:
-            json.loads(tokenizer)
+            data = json.loads(tokenizer)
         except ValueError:
-            raise _no_tokenizer(tokenizer) from None
+            data = None
+        if not isinstance(data, dict):
+            raise _no_tokenizer(tokenizer)
         return tokenizer
     if not hasattr(tokenizer, "save"):
         raise _no_tokenizer(tokenizer)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from lexigram.cli.sizes import size
 from lexigram.cli.terminal import err, out, progress_bar, visible
 from lexigram.errors import EncodingError, FileError, InvalidInputError
 from lexigram.suffix import Span, SuffixIndex
@@ -51,7 +52,7 @@ def add_parser(subparsers: Any) -> None:
         help="tokenizer.json; needed for text, and kept with the index",
     )
     build.add_argument(
-        "--memory-limit", type=_bytes, metavar="SIZE", help="such as 2G; more shards where less"
+        "--memory-limit", type=size, metavar="SIZE", help="such as 2G; more shards where less"
     )
     build.add_argument("--threads", type=int, metavar="N", help="default: all cores")
     for name, run, description in (
@@ -90,12 +91,6 @@ def _action(actions: Any, name: str, run: Any, description: str) -> argparse.Arg
 
 def _ids(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
-
-
-def _bytes(text: str) -> int:
-    units = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-    scale = units.get(text[-1:].upper(), 1)
-    return int(float(text[:-1] if scale > 1 else text) * scale)
 
 
 def _build(args: argparse.Namespace) -> int:

@@ -27,7 +27,7 @@ from lexigram.decode.sample import check_seed, choose
 from lexigram.decode.strategy import Strategy
 from lexigram.decode.text import StreamedText, TextTokenizer, TokenBytes, token_bytes
 from lexigram.decode.trace import Trace, TraceStep, describe
-from lexigram.errors import InvalidInputError, TokenIdError
+from lexigram.errors import EncodingError, InvalidInputError, TokenIdError
 from lexigram.lm import LanguageModel, TokenIds
 
 __all__ = [
@@ -284,7 +284,7 @@ class _Run:
         self._stop_ids, strings = _stops(stop, self._separator, lm.vocab_size)
         if strings and tokenizer is None:
             raise InvalidInputError(f"stop string {strings[0]!r} needs a tokenizer; pass one")
-        self.text = StreamedText(tuple(s.encode() for s in strings))
+        self.text = StreamedText(tuple(map(_bytes_of, strings)))
         self._tokenizer = tokenizer
         self._max_new_tokens = _check_count("max_new_tokens", max_new_tokens)
         self._top = _check_count("top", top)
@@ -338,6 +338,17 @@ def _stops(
     if separator is not None and (stop is None or len(items) > 0):
         ids.append(separator)
     return frozenset(ids), strings
+
+
+def _bytes_of(stop: str) -> bytes:
+    """A stop string's bytes; those of an argument that are not UTF-8 as they were given."""
+    try:
+        return stop.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise EncodingError(
+            f"stop string {stop!r} has half a surrogate pair at character {error.start}, which has "
+            "no UTF-8"
+        ) from None
 
 
 def _check_count(name: str, value: int) -> int:

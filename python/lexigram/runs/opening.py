@@ -53,7 +53,11 @@ def load(path: str | Path, *, device: str = "auto") -> Loaded:
         read_config(run)  # a folder of another kind is named as such
         checkpoint, _ = newest_checkpoint(run)
     else:
-        raise FormatError(f"{path} is neither a run folder nor an .ngram file")
+        arpa = ".arpa" in (path.suffix, Path(path.stem).suffix)
+        raise FormatError(
+            f"{path} is neither a run folder nor an .ngram file"
+            + ("; read ARPA with NgramModel.from_arpa or `lexigram ngram convert`" if arpa else "")
+        )
     return Loaded(load_model(run, checkpoint, device), load_tokenizer(run), read_config(run))
 
 
@@ -108,6 +112,11 @@ def _load_ngram(path: Path) -> Loaded:
     from lexigram.ngram import NgramModel
 
     model = NgramModel.load(path)
+    if model.words is not None:
+        raise FormatError(
+            f"{path} is a model of words, which no tokenizer makes; use `lexigram ngram generate`, "
+            "`query` or `evaluate`, or NgramModel.load in Python"
+        )
     if model.tokenizer is None:
         raise FormatError(
             f"{path} carries no tokenizer, which text needs; train it with one: "

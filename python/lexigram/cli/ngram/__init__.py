@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from lexigram.cli.ngram import convert, curve, evaluate, generate, query, train
+from lexigram.cli.ngram import convert, count, curve, evaluate, generate, merge, query, train
 
 __all__ = ["add_parser"]
 
@@ -21,11 +21,11 @@ def add_parser(subparsers: Any) -> None:
     """Adds the command `ngram`."""
     command = subparsers.add_parser(
         "ngram",
-        help="n-gram models: train, evaluate, query, generate, convert, prune, curve",
+        help="n-gram models: train, count, merge, evaluate, query, generate, convert, prune, curve",
         description="Trains, measures, queries and converts n-gram models.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for module in (train, evaluate, query, generate, convert, curve):
+    for module in (train, count, merge, evaluate, query, generate, convert, curve):
         module.add_actions(actions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def _generate(args: argparse.Namespace) -> int:
         raise InvalidInputError(f"{args.model} carries no tokenizer, so it cannot write text")
     generation = generate(
         model,
-        vocabulary.encode(args.prompt.encode(), whole=False),
+        vocabulary.encode(os.fsencode(args.prompt), whole=False),
         strategy=strategy,
         max_new_tokens=args.max_new_tokens,
         seed=args.seed,

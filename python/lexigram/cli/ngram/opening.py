@@ -154,6 +154,8 @@ def _finite(value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
+    if value is None:
+        return "not known"
     if isinstance(value, dict):
         return ", ".join(f"{key}: {_shown(part)}" for key, part in value.items())
     if isinstance(value, float):

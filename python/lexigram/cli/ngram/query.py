@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from lexigram.cli.ngram.opening import action, integers, show
 from lexigram.cli.ngram.vocabulary import Vocabulary, vocabulary_of
 from lexigram.cli.terminal import out
 from lexigram.errors import InvalidInputError
-from lexigram.ngram import NgramModel
+from lexigram.ngram import NgramModel, _exp
 
 _BITS = math.log2(math.e)
 
@@ -57,7 +58,7 @@ def _query(args: argparse.Namespace) -> int:
         return _next(args, top)
     if args.top is not None and args.top < 0:
         raise InvalidInputError(f"--top {args.top}: show 0 or more")
-    text = args.text.encode() if args.text is not None else _standard_input(args)
+    text = os.fsencode(args.text) if args.text is not None else _standard_input(args)
     return _each(args, text, args.top or 0)
 
 
@@ -66,7 +67,7 @@ def _standard_input(args: argparse.Namespace) -> bytes:
     try:
         if sys.stdin is None or sys.stdin.isatty():
             args.refuse(usage)
-        return sys.stdin.read().encode()
+        return sys.stdin.buffer.read()
     except OSError:
         args.refuse(usage)
         raise
@@ -97,7 +98,7 @@ def _each(args: argparse.Namespace, text: bytes, top: int) -> int:
         "oov": unknown,
         "log10": total / math.log(10),
         "bits": -total * _BITS,
-        "perplexity": math.exp(-total / len(rows)) if rows and total > -math.inf else math.inf,
+        "perplexity": _exp(-total / len(rows)) if rows else math.inf,
     }
     if args.json:
         plain = {key: _finite(value) for key, value in summary.items()}
@@ -111,7 +112,7 @@ def _each(args: argparse.Namespace, text: bytes, top: int) -> int:
         table.add_column("expected")
     for row in rows:
         cells = [str(row["id"]), _number(row["log10"]), _number(row["bits"]), str(row["order"])]
-        cells += [f"{row['entropy']:.3f}", repr(row["token"])]
+        cells += [_number(row["entropy"], 3), repr(row["token"])]
         if top:
             cells.append(
                 "  ".join(f"{a['token']!r} {a['probability']:.3f}" for a in row["alternatives"])
@@ -140,7 +141,7 @@ def _row(
         "log10": _finite(score / math.log(10)),
         "bits": _finite(-score * _BITS),
         "order": order,
-        "entropy": entropy,
+        "entropy": _finite(entropy),
     }
     if top:
         best = np.argsort(-logprobs, kind="stable")[:top]
@@ -156,11 +157,16 @@ def _row(
 
 
 def _entropy(logprobs: npt.NDArray[np.floating[Any]]) -> float:
-    """Bits of the distribution that these are, scores made to sum to one."""
-    probabilities = np.exp(logprobs)
-    probabilities /= probabilities.sum()
-    held = probabilities[probabilities > 0]
-    return -float(held @ np.log2(held))
+    """Bits of the distribution that these are, scores made to sum to one; not a number if all are
+    −∞. H = ln Z − Σ p ln s, Z = Σ s, over the scores s above 0, the largest taken out of all: then
+    none overflows and Z is at least 1."""
+    held = logprobs[logprobs > -np.inf]
+    if len(held) == 0:
+        return math.nan
+    shifted = held - held.max()
+    scores = np.exp(shifted)
+    total = float(scores.sum())
+    return (math.log(total) - float(scores @ shifted) / total) * _BITS
 
 
 def _next(args: argparse.Namespace, top: int) -> int:
@@ -172,7 +178,7 @@ def _next(args: argparse.Namespace, top: int) -> int:
     elif vocabulary is None:
         raise InvalidInputError(f"{args.model} carries no tokenizer; give the prompt as --ids")
     else:
-        ids = vocabulary.encode(args.prompt.encode(), whole=False).tolist()
+        ids = vocabulary.encode(os.fsencode(args.prompt), whole=False).tolist()
         if args.prompt and model.words is None and model.document_separator is not None:
             ids = ids[1:]  # a prompt of tokens may stand anywhere in a document
     if not ids and model.document_separator is not None:
@@ -207,5 +213,5 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+def _number(value: float | None, places: int = 4) -> str:
+    return "-" if value is None else f"{value:.{places}f}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import time
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,10 @@ from lexigram.cli.ngram.opening import (
     show,
     text_files,
 )
+from lexigram.cli.sizes import size
 from lexigram.cli.terminal import err, progress_bar
 from lexigram.errors import InvalidInputError
 from lexigram.ngram import NgramModel
-
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
 def add_actions(actions: Any) -> None:
@@ -83,14 +80,6 @@ def add_actions(actions: Any) -> None:
     add("--memory-limit", type=size, metavar="2G", help="count on disk beyond so much memory")
     add("--quantize", type=int, metavar="BITS", help="round probabilities to 2^BITS values")
     add("--threads", type=int, metavar="N", help="default: all cores")
-
-
-def size(text: str) -> int:
-    """Bytes, from digits and a K, M, G or T of 1,024 each."""
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 512M or 2G")
-    return int(float(match[1]) * 1024 ** _POWERS[match[2].upper()])
 
 
 def _train(args: argparse.Namespace) -> int:

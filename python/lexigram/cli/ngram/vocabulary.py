@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import re
+import zlib
 from pathlib import Path
 from typing import Protocol
 
@@ -11,13 +13,20 @@ import numpy.typing as npt
 
 from lexigram import Tokenizer
 from lexigram.cli.ngram.opening import tokenizer_of
-from lexigram.errors import EncodingError, FileError, InvalidInputError, MissingFileError
+from lexigram.errors import (
+    EncodingError,
+    FileError,
+    FormatError,
+    InvalidInputError,
+    MissingFileError,
+)
 from lexigram.ngram import NgramModel
 
 __all__ = ["TokenText", "Vocabulary", "WordText", "read_text", "vocabulary_of"]
 
 Ids = npt.NDArray[np.uint32]
 
+_GZIP = b"\x1f\x8b"
 # What KenLM's lmplz takes for white space inside a line.
 _BLANK = re.compile(rb"[\x00\t\r ]+")
 
@@ -47,7 +56,14 @@ class TokenText:
         self.tokenizer, self._front = tokenizer, [] if separator is None else [separator]
 
     def encode(self, text: bytes, *, whole: bool) -> Ids:
-        ids = self.tokenizer.encode_ordinary(text.decode("utf-8"))
+        try:
+            decoded = text.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise EncodingError(
+                f"the text is not UTF-8 at byte {error.start}, which the model's tokenizer needs; "
+                "convert it first"
+            ) from None
+        ids = self.tokenizer.encode_ordinary(decoded)
         return np.array([*self._front, *ids], dtype=np.uint32)
 
     def piece(self, token: int) -> bytes:
@@ -94,16 +110,14 @@ def vocabulary_of(model: NgramModel) -> Vocabulary | None:
 
 
 def read_text(path: Path) -> bytes:
-    """A file's bytes, which must be UTF-8."""
+    """The bytes of a text of words, which may be any; what begins as gzip does is decompressed, as
+    in training."""
     try:
         content = path.read_bytes()
-        content.decode("utf-8")
+        return gzip.decompress(content) if content.startswith(_GZIP) else content
     except FileNotFoundError:
         raise MissingFileError(f"there is no text file {path}") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise FormatError(f"{path} begins as gzip does, but: {error}") from None
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise EncodingError(
-            f"{path} is not UTF-8 at byte {error.start}; convert it first"
-        ) from None
-    return content
