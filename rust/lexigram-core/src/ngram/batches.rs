@@ -1,7 +1,8 @@
 //! Text files of any size, read in batches of whole lines.
 //!
 //! Invariant: the batches of a file, put together, are the file, and each ends with a line feed
-//! (the last one gets it if it lacks one). A file that begins like gzip is decompressed.
+//! (the last one gets it if it lacks one). A file that begins like gzip is decompressed. A line is
+//! in memory as a whole, so its length has a limit.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
@@ -18,9 +19,22 @@ const BATCH: usize = 1 << 24;
 /// About how much of it one thread works on at a time.
 pub(super) const PIECE: usize = 1 << 18;
 
+/// The longest line, in bytes without its line feed: a line is in memory as a whole.
+const LONGEST_LINE: usize = 1 << 28;
+
 /// Calls `work(path, batch)` for all batches of all files. Progress is in bytes of the files.
 pub(super) fn read_batches(
     paths: &[PathBuf],
+    progress: &dyn Progress,
+    work: impl FnMut(&Path, &[u8]) -> Result<()>,
+) -> Result<()> {
+    read_within(paths, LONGEST_LINE, progress, work)
+}
+
+/// The same with lines of at most `longest` bytes, which are no fewer than a batch.
+fn read_within(
+    paths: &[PathBuf],
+    longest: usize,
     progress: &dyn Progress,
     mut work: impl FnMut(&Path, &[u8]) -> Result<()>,
 ) -> Result<()> {
@@ -48,7 +62,9 @@ pub(super) fn read_batches(
             false => Box::new(file),
         };
         buffer.clear();
+        let mut lines_before = 0;
         loop {
+            // What is there already is the begin of a line.
             let had = buffer.len();
             let room = BATCH.saturating_sub(had).max(BATCH / 2) as u64;
             reader.by_ref().take(room).read_to_end(&mut buffer).map_err(failed)?;
@@ -56,10 +72,16 @@ pub(super) fn read_batches(
             if ended && buffer.last().is_some_and(|&last| last != b'\n') {
                 buffer.push(b'\n');
             }
-            let end = buffer.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-            if end > 0 {
-                work(path, &buffer[..end])?;
-                buffer.drain(..end);
+            let new = &buffer[had..];
+            let feed = |byte: &u8| *byte == b'\n';
+            // Only the first line can be longer than what is read at a time.
+            if had + new.iter().position(feed).unwrap_or(new.len()) > longest {
+                return Err(line_too_long(path, lines_before + 1, longest));
+            }
+            if let Some(last) = new.iter().rposition(feed) {
+                lines_before += new.iter().filter(|byte| feed(byte)).count();
+                work(path, &buffer[..=had + last])?;
+                buffer.drain(..=had + last);
             }
             let done = place.stream_position().map_err(failed)?.min(length);
             progress.report(before + done, total)?;
@@ -70,6 +92,13 @@ pub(super) fn read_batches(
         before += length;
     }
     Ok(())
+}
+
+fn line_too_long(path: &Path, line: usize, longest: usize) -> Error {
+    let what = format!(
+        "line {line} has more than {longest} bytes, the limit; is it a text with line feeds?"
+    );
+    Error::Parse { path: path.to_path_buf(), format: "text", what }
 }
 
 /// Cuts whole lines into pieces of whole lines.
@@ -133,5 +162,35 @@ mod tests {
         std::fs::write(&path, &zipped[..zipped.len() - 9]).unwrap();
         assert!(read(&path).is_err());
         assert!(read(dir.path()).is_err());
+    }
+
+    #[test]
+    fn a_line_without_end_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("text");
+        let longest = 2 * BATCH + 5;
+        for (length, more) in [(longest, &b"\nb\n"[..]), (longest, b""), (longest, b"\n")] {
+            for over in [0, 1] {
+                let text = [b"a\n\n", &vec![b'x'; length + over][..], more].concat();
+                std::fs::write(&path, &text).unwrap();
+                let mut seen = 0;
+                let paths = [path.clone()];
+                let result = read_within(&paths, longest, &Silent, |_, batch| {
+                    seen += batch.len();
+                    Ok(())
+                });
+                match over {
+                    0 => {
+                        result.unwrap();
+                        assert!(seen >= text.len());
+                    }
+                    _ => {
+                        let error = result.unwrap_err().to_string();
+                        let expected = format!("line 3 has more than {longest} bytes");
+                        assert!(error.contains(&expected), "{error}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -22,7 +22,7 @@ const NEW: u32 = 1 << 31;
 /// How a text is read.
 #[derive(Clone, Debug, Default)]
 pub struct TextOptions {
-    /// Reads `<s>`, `</s>` and `<unk>` in the text as white space; else they are errors.
+    /// Reads `<s>`, `</s>`, `<unk>` and `<UNK>` in the text as white space; else they are errors.
     pub skip_symbols: bool,
     /// A word that occurs less often is `<unk>`.
     pub min_count: u32,
@@ -48,6 +48,8 @@ fn read_piece(text: &[u8], known: &Words, options: &TextOptions) -> Piece {
         for word in split(line) {
             let id = known.find(word).unwrap_or_else(|| match word {
                 b"<s>" => SENTENCE_END,
+                // Readers of ARPA files take it for <unk>, ours too.
+                b"<UNK>" => UNKNOWN,
                 _ => piece.new.insert(word) | NEW,
             });
             if id > SENTENCE_END {
@@ -216,7 +218,7 @@ mod tests {
 
     #[test]
     fn markers_are_named_or_skipped() {
-        for marker in ["<s>", "</s>", "<unk>"] {
+        for marker in ["<s>", "</s>", "<unk>", "<UNK>"] {
             let text = format!("a\nb\n{marker} c\n");
             let error = read(text.as_bytes(), &TextOptions::default(), 1).unwrap_err().to_string();
             assert!(error.contains(&format!("line 3 has the word {marker}")), "{error}");

@@ -77,22 +77,29 @@ impl Plan {
         let Some(limit) = options.memory_limit else {
             return Ok(Self { most: even, threads, place: Place::Memory });
         };
-        let most = positions_within(limit, threads, layout)?.min(even);
+        let most = positions_within(limit, threads, layout, tokens)?.min(even);
         Ok(Self { most, threads, place: Place::Files })
     }
 }
 
+/// About how many parts there may be under a memory limit: each reads all ids.
+const MOST_PARTS: u64 = 1 << 12;
+
 /// How many positions a part may have so that those of all threads fit into a limit.
-fn positions_within(limit: u64, threads: usize, layout: &Layout) -> Result<u64> {
+fn positions_within(limit: u64, threads: usize, layout: &Layout, tokens: u64) -> Result<u64> {
+    let fewest = tokens.div_ceil(MOST_PARTS).max(1000);
     // A key, and at worst a new node in each level; twice, since what grows is copied.
     let bytes = (layout.words * 8 + layout.fields * size_of::<Node>() * 2).max(1) as u64;
     // Histograms, the dense first level, and buffers of the files.
     let fixed = (u64::from(layout.largest()) + 1) * 16 + (layout.fields as u64 + 1) * (3 << 18);
     match limit.saturating_sub(fixed) / (bytes * threads as u64) {
-        positions if positions >= 1000 => Ok(positions),
+        positions if positions >= fewest => Ok(positions),
         _ => {
-            let least = (fixed + 1000 * bytes * threads as u64).div_ceil(1 << 20);
-            let need = format!("with these options at least {least} MiB are needed");
+            let least = (fixed + fewest * bytes * threads as u64).div_ceil(1 << 20);
+            let need = format!(
+                "with these options and {tokens} tokens at least {least} MiB are needed; fewer \
+                 threads need less"
+            );
             Err(Error::argument("memory_limit", limit, need))
         }
     }
@@ -321,7 +328,12 @@ impl<'a, const W: usize, T: TokenId> Counter<'a, W, T> {
 
     /// Counts one part.
     fn part(&self, part: &Part<W>) -> Found<W> {
-        let mut scan = Scan::new(self.layout, part.positions as usize);
+        // About as many n-grams as are new in a level; of equal keys each level has one.
+        let expected = match part.keys {
+            Some((low, high)) if low == high => 1,
+            _ => part.positions as usize / 4,
+        };
+        let mut scan = Scan::new(self.layout, expected);
         let mut keys: Vec<Key<W>> = Vec::new();
         match part.keys {
             Some((low, high)) if low == high => {
@@ -372,8 +384,8 @@ struct Scan<'a, const W: usize> {
 }
 
 impl<'a, const W: usize> Scan<'a, W> {
-    fn new(layout: &'a Layout, positions: usize) -> Self {
-        let level = || Vec::with_capacity(positions / 4);
+    fn new(layout: &'a Layout, expected: usize) -> Self {
+        let level = || Vec::with_capacity(expected);
         let levels = (0..layout.fields).map(|_| level()).collect();
         Self { layout, found: Found { levels, firsts: Vec::new(), ends: None } }
     }
@@ -500,3 +512,7 @@ impl<const W: usize> Levels<W> {
         Ok(levels)
     }
 }
+
+#[cfg(test)]
+#[path = "count_tests.rs"]
+mod count_tests;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::count::Counts;
+use super::count::{CountLevel, Counts};
 use super::{Model, Options};
 use crate::Error;
 use crate::progress::Silent;
@@ -114,6 +114,34 @@ fn parts_of_different_kinds_are_refused() {
 }
 
 #[test]
+fn counts_of_no_text_are_refused() {
+    // The bigrams 00 and 02; the trigrams 000 and 002, and 020, though 20 is not there.
+    let level = |words: &[u32], children: &[u32], nodes: usize| CountLevel {
+        words: words.to_vec().into(),
+        counts: vec![1; nodes].into(),
+        children: children.to_vec().into(),
+    };
+    let levels = vec![
+        level(&[], &[0, 2, 2, 2], 3),
+        level(&[0, 2], &[0, 2, 3], 2),
+        level(&[0, 2, 0], &[], 3),
+    ];
+    let counts = Counts {
+        levels,
+        vocab_size: 3,
+        document_separator: None,
+        num_tokens: 3,
+        heads: vec![vec![0, 0]],
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.counts");
+    counts.save(&path).unwrap();
+    let counts = Counts::load(&path).unwrap();
+    let error = Model::from_counts(counts, &Options::new(3, 3), &Silent).unwrap_err().to_string();
+    assert!(error.contains("not those of a text: an n-gram's suffix is missing"), "{error}");
+}
+
+#[test]
 fn a_damaged_file_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.counts");
@@ -161,7 +189,8 @@ fn a_hostile_file_with_right_checksums_is_refused_or_harmless() {
                         drop(Counts::merge(&[counts], false, &Silent));
                         // What the counts say may be impossible, never out of bounds.
                         let counts = Counts::load(&path).unwrap();
-                        drop(Model::from_counts(counts, &options, &Silent));
+                        let made = Model::from_counts(counts, &options, &Silent);
+                        assert!(!matches!(made, Err(Error::Internal(_))), "{made:?}");
                     }
                     Err(Error::Corrupt { .. }) => refused += 1,
                     Err(other) => panic!("{other}"),

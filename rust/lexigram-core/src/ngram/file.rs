@@ -143,15 +143,34 @@ impl Model {
     /// Reads the whole file and compares all checksums, then checks that the levels make a trie of
     /// sorted ids with usable numbers. A model in memory has no file and passes the second check.
     pub fn verify(&self) -> Result<()> {
-        let corrupt = |what: String| match &self.storage {
-            Storage::File(file) => file.file.corrupt(what),
-            Storage::Memory(_) => Error::Internal(what),
-        };
         if let Storage::File(file) = &self.storage {
             file.file.verify()?;
         }
         self.words()?;
-        super::check::check(&self.levels()[..self.order()], self.vocab_size()).map_err(corrupt)
+        self.check_levels()
+    }
+
+    /// Whether the levels make a trie of sorted ids with usable numbers: whoever walks all of it
+    /// asks first, since a file is opened without reading its levels. A model in memory was made
+    /// here and is not looked at.
+    pub(super) fn check_file(&self) -> Result<()> {
+        match self.storage {
+            Storage::File(_) => self.check_levels(),
+            Storage::Memory(_) => Ok(()),
+        }
+    }
+
+    fn check_levels(&self) -> Result<()> {
+        super::check::check(&self.levels()[..self.order()], self.vocab_size())
+            .map_err(|what| self.damaged(what))
+    }
+
+    /// The error for levels that cannot be.
+    pub(super) fn damaged(&self, what: String) -> Error {
+        match &self.storage {
+            Storage::File(file) => file.file.corrupt(what),
+            Storage::Memory(_) => Error::Internal(what),
+        }
     }
 
     fn header(&self, levels: &[LevelView<'_>], quantized: Option<u32>) -> Vec<u64> {

@@ -263,6 +263,53 @@ fn ask(model: &Model) {
     model.next_logprobs_batch(&ids, &[0, 0, 2, 200], Some(2), &mut out).unwrap();
 }
 
+/// Walks the whole model in every way there is: this ends, with the error of a damaged file if
+/// the file is one. How often it was.
+fn walk(model: &Model, dir: &Path) -> usize {
+    let walks = [
+        model.to_arpa(&dir.join("m.arpa"), None, &Silent),
+        model.prune(1e-3).map(drop),
+        model.normalized().map(drop),
+    ];
+    let corrupt = |walked: &Result<()>| match walked {
+        Err(Error::Corrupt { .. }) => true,
+        // The smoothing is one that has no such walk.
+        Ok(()) | Err(Error::Argument { name: "smoothing", .. }) => false,
+        Err(other) => panic!("{other}"),
+    };
+    walks.iter().filter(|walked| corrupt(walked)).count()
+}
+
+#[test]
+fn a_trie_that_lists_its_nodes_again_and_again_is_not_walked() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m.ngram");
+    for (smoothing, expected) in [(Smoothing::WittenBell, 2), (Smoothing::StupidBackoff, 1)] {
+        let options = Options { smoothing, ..Options::new(3, 10) };
+        let model = Model::train(&zipf_stream(1000, 10), &options, &Silent).unwrap();
+        model.save(&path, None).unwrap();
+        let mut bad = sections(&path);
+        assert_eq!(walk(&Model::load(&path).unwrap(), dir.path()), 0);
+        for (tag, bytes) in &mut bad {
+            match *tag {
+                // Every node has 15 followers or more, the first of them node 0.
+                "lines" => bytes.chunks_mut(64).for_each(|line| {
+                    line[..16].fill(0);
+                    line[16..32].fill(0xff);
+                }),
+                "long" => {
+                    bytes.chunks_mut(4).for_each(|long| long.copy_from_slice(&[0, 0, 0, 1]));
+                }
+                _ => {}
+            }
+        }
+        write_file(&path, &bad);
+        for model in [Model::load(&path).unwrap(), Model::load_into_memory(&path).unwrap()] {
+            assert_eq!(walk(&model, dir.path()), expected);
+        }
+    }
+}
+
 /// A model file with right checksums and the given sections.
 fn write_file(path: &Path, sections: &[(&str, Vec<u8>)]) {
     let mut file = FileWriter::create(path, KIND, 2, sections.len()).unwrap().for_cache();
@@ -298,7 +345,10 @@ fn a_hostile_file_with_right_checksums_is_refused_or_harmless() {
                 bad[section].1[at] = value;
                 write_file(&path, &bad);
                 match Model::load(&path) {
-                    Ok(model) => ask(&model),
+                    Ok(model) => {
+                        ask(&model);
+                        walk(&model, dir.path());
+                    }
                     Err(Error::Corrupt { .. }) => refused += 1,
                     Err(other) => panic!("{other}"),
                 }
@@ -350,6 +400,7 @@ proptest! {
         write_file(&path, &bad);
         if let Ok(model) = Model::load(&path) {
             ask(&model);
+            walk(&model, dir.path());
             let _ = model.verify();
         }
     }

@@ -126,7 +126,12 @@ pub(super) fn suffix_links(
     })?;
     match found.iter().all(|&found| found) {
         true => Ok(result),
-        false => Err(Error::Internal(format!("an n-gram of order {order} has no suffix"))),
+        // Whoever counts a text counts them; a file may hold anything.
+        false => Err(Error::argument(
+            "counts",
+            format!("{} n-grams of order {order}", words.len()),
+            "the counts are not those of a text: an n-gram's suffix is missing; count again",
+        )),
     }
 }
 
@@ -166,7 +171,8 @@ fn find_all(
                     *place += half;
                 }
                 *length -= half;
-                prefetch(&lower[middle(*place, *length)]);
+                // Past the end where a context at the very end has no continuations.
+                lower.get(middle(*place, *length)).into_iter().for_each(prefetch);
             }
             longest -= longest / 2;
         }

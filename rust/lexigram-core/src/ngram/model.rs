@@ -245,6 +245,7 @@ impl Model {
         what: impl Fn(f64, u8) -> R + Copy + Sync,
     ) -> Result<()> {
         check_offsets(offsets, ids.len())?;
+        Threads::check(num_threads)?;
         if ids.len() != out.len() {
             return Err(Error::Internal("score needs one place for each id".into()));
         }
@@ -278,6 +279,7 @@ impl Model {
         out: &mut [F],
     ) -> Result<()> {
         check_offsets(offsets, contexts.len())?;
+        Threads::check(num_threads)?;
         self.check_ids(contexts)?;
         let rows = offsets.len() - 1;
         if out.len() != rows * self.vocab_size() {

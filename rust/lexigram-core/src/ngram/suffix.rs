@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::model::{LevelView, Model};
-use crate::{Error, Result};
+use crate::Result;
 
 const ABSENT: u32 = u32::MAX;
 
@@ -18,7 +18,10 @@ pub(super) struct Tree<'m> {
 }
 
 impl<'m> Tree<'m> {
+    /// Of a model from a file, the levels are checked first; so whoever walks the tree ends and
+    /// stays inside it.
     pub fn new(model: &'m Model) -> Result<Self> {
+        model.check_file()?;
         let order = model.order();
         let levels = model.levels()[..order].to_vec();
         let sizes = (1..=order).map(|k| model.description.num_nodes(k) as usize).collect();
@@ -27,7 +30,7 @@ impl<'m> Tree<'m> {
             let links = tree.links_of(k);
             if links.contains(&ABSENT) {
                 let order = k + 1;
-                return Err(Error::Internal(format!("an n-gram of order {order} has no suffix")));
+                return Err(model.damaged(format!("an n-gram of order {order} has no suffix")));
             }
             tree.links.push(links);
         }

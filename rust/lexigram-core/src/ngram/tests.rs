@@ -229,6 +229,17 @@ fn bad_arguments_are_named() {
         Err(Error::TokenId { id: 2, position: 1, vocab_size: 2 })
     ));
     assert!(model.next_logprobs(&[2], &mut [0.0f64; 2]).is_err());
+    // However little there is to do, and whether threads would be needed.
+    for threads in [0, 1025] {
+        let (offsets, threads) = ([0, 1], Some(threads));
+        for asked in [
+            model.score_batch(&[0u32], &offsets, threads, &mut [0.0f64]),
+            model.order_used(&[0u32], &offsets, threads, &mut [0]),
+            model.next_logprobs_batch(&[0], &offsets, threads, &mut [0.0f64; 2]),
+        ] {
+            assert!(asked.unwrap_err().to_string().contains("num_threads = "));
+        }
+    }
 }
 
 #[test]

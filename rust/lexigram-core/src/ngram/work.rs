@@ -15,13 +15,21 @@ pub(super) struct Threads(Option<rayon::ThreadPool>);
 impl Threads {
     pub fn new(num_threads: Option<usize>) -> Result<Self> {
         let Some(number) = num_threads else { return Ok(Self(None)) };
-        if !(1..=1024).contains(&number) {
-            return Err(Error::argument("num_threads", number, "use 1 to 1024"));
-        }
+        Self::check(num_threads)?;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(number).build();
         pool.map(|pool| Self(Some(pool))).map_err(|e| {
             Error::argument("num_threads", number, format!("cannot start them: {e}; use fewer"))
         })
+    }
+
+    /// Whether there can be so many.
+    pub fn check(num_threads: Option<usize>) -> Result<()> {
+        match num_threads {
+            Some(number) if !(1..=1024).contains(&number) => {
+                Err(Error::argument("num_threads", number, "use 1 to 1024"))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {

@@ -165,7 +165,20 @@ impl<T: TokenId> Reader<'_, T> {
         let weight = self.weight(need, &window.run, matches);
         if weight < Self::least(need) || too_long {
             let run = std::mem::take(&mut window.run);
-            *window = self.longest(&run[1..], need);
+            let rest = &run[1..];
+            // Repetition mostly loses one id at its begin: that one search is then enough. Short
+            // windows are looked up together anyway.
+            if rest.len() > TOGETHER {
+                let found = self.find(rest);
+                let weight = self.weight(need, rest, &found);
+                if weight >= Self::least(need) {
+                    *window = Window { run: rest.to_vec(), matches: found, weight };
+                    return;
+                }
+                *window = self.longest(&rest[1..], need);
+            } else {
+                *window = self.longest(rest, need);
+            }
         } else {
             window.weight = weight;
             std::mem::swap(&mut window.matches, matches);

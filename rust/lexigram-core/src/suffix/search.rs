@@ -16,6 +16,12 @@ use super::shard::{Match, TokenId, View};
 /// Searches that take turns.
 pub const GROUP: usize = 24;
 
+#[cfg(test)]
+thread_local! {
+    /// How many searches this thread has begun.
+    pub static SEARCHES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 enum Phase {
     /// A node was reached.
     Node,
@@ -51,6 +57,8 @@ struct Search<'q> {
 
 impl<'q> Search<'q> {
     fn new<T: TokenId>(view: &View<'_, T>, run: &'q [u32]) -> Self {
+        #[cfg(test)]
+        SEARCHES.set(SEARCHES.get() + 1);
         let mut search = Self { run, m: view.root(), a: 0, b: 0, probe: 0, phase: Phase::Done };
         if let Some(&first) = run.first() {
             if let Some(start) = view.starts.get(first as usize) {

@@ -5,6 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::naive::Naive;
+use super::search::SEARCHES;
 use super::{Builder, Index, Options, Scored, tree};
 use crate::progress::Silent;
 
@@ -321,4 +322,20 @@ fn what_is_refused() {
     assert!(index.count(&[5]).unwrap_err().to_string().contains("token id 5"));
     let error = Builder::create(&path, Options::new(5, None)).err().unwrap().to_string();
     assert!(error.contains("already holds files"), "{error}");
+}
+
+#[test]
+fn repetition_takes_one_search_an_id() {
+    let dir = tempfile::tempdir().unwrap();
+    let length = 300;
+    let index = build(&dir.path().join("index"), &vec![0; length], Options::new(2, None));
+    let mut scored = vec![Scored::default(); 4 * length];
+    let before = SEARCHES.get();
+    index.score(&vec![0; 4 * length], 1, false, &mut scored).unwrap();
+    let searches = SEARCHES.get() - before;
+    // The longest run that goes on is one shorter than the corpus.
+    for (i, scored) in scored.iter().enumerate() {
+        assert_eq!((scored.logprob, scored.order), (0.0, i.min(length - 1) as u32 + 1), "{i}");
+    }
+    assert!(searches <= 4 * length + 2, "{searches} searches");
 }

@@ -13,8 +13,9 @@ pub(super) type Fault = (u64, String);
 pub(super) struct Section {
     pub grams: Grams,
     first_line: u64,
-    /// For each line without n-gram, how many n-grams come before it.
-    gaps: Vec<u32>,
+    /// The lines without n-gram: for each place that has some, how many n-grams come before it,
+    /// and how many such lines there are up to it. So blank lines cost nothing each.
+    gaps: Vec<(u32, u64)>,
     /// N-grams that no sentence can have.
     pub dropped: u64,
 }
@@ -26,8 +27,9 @@ impl Section {
 
     /// The line of the i-th n-gram read.
     pub fn line(&self, i: usize) -> u64 {
-        let gaps = self.gaps.partition_point(|&before| before as usize <= i);
-        self.first_line + i as u64 + gaps as u64
+        let places = self.gaps.partition_point(|&(before, _)| before as usize <= i);
+        let gaps = places.checked_sub(1).map_or(0, |last| self.gaps[last].1);
+        self.first_line + i as u64 + gaps
     }
 
     pub fn push(&mut self, entry: &Entry<'_>) {
@@ -35,8 +37,15 @@ impl Section {
         self.grams.backoffs.push(entry.backoff);
     }
 
-    fn gap(&mut self) {
-        self.gaps.push(self.grams.len() as u32);
+    /// Notes so many lines without n-gram, after `before` n-grams.
+    fn gap(&mut self, before: u32, lines: u64) {
+        match self.gaps.last_mut() {
+            Some((last, number)) if *last == before => *number += lines,
+            last => {
+                let number = last.map_or(0, |&mut (_, number)| number);
+                self.gaps.push((before, number + lines));
+            }
+        }
     }
 
     pub fn append(&mut self, piece: Self) {
@@ -44,7 +53,11 @@ impl Section {
         self.grams.ids.extend(piece.grams.ids);
         self.grams.logprobs.extend(piece.grams.logprobs);
         self.grams.backoffs.extend(piece.grams.backoffs);
-        self.gaps.extend(piece.gaps.into_iter().map(|gap| before + gap));
+        let mut counted = 0;
+        for (gap, number) in piece.gaps {
+            self.gap(before + gap, number - counted);
+            counted = number;
+        }
         self.dropped += piece.dropped;
     }
 }
@@ -87,7 +100,7 @@ impl Piece {
         words: &Words,
     ) -> Result<(), String> {
         let Some(entry) = Entry::parse(line, order, highest)? else {
-            self.section.gap();
+            self.section.gap(self.section.grams.len() as u32, 1);
             return Ok(());
         };
         entry.check_value()?;
@@ -109,7 +122,7 @@ impl Piece {
             self.section.push(&entry);
         } else {
             ids.truncate(before);
-            self.section.gap();
+            self.section.gap(self.section.grams.len() as u32, 1);
             self.section.dropped += 1;
         }
         Ok(())
@@ -164,4 +177,40 @@ fn number(field: &[u8]) -> Result<f32, String> {
 /// A piece of the file for a message.
 pub(super) fn shown(bytes: &[u8]) -> String {
     format!("{:?}", String::from_utf8_lossy(&bytes[..bytes.len().min(60)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn lines_are_counted_and_blank_ones_cost_nothing(
+            pieces in prop::collection::vec(prop::collection::vec(0u32..4, 0..20), 0..5)
+        ) {
+            let words = Words::of_tokens(&["a".into()]).unwrap();
+            let mut section = Section::new(2, 7);
+            let (mut expected, mut line) = (Vec::new(), 7);
+            for piece in pieces {
+                let mut text = String::new();
+                for number in piece {
+                    text += &"\n".repeat(number as usize * 50);
+                    text += "-1 a a\n";
+                    expected.push(line + u64::from(number) * 50);
+                    line += u64::from(number) * 50 + 1;
+                }
+                text += "\n";
+                line += 1;
+                let piece = Piece::read(text.as_bytes(), 2, 2, &words);
+                prop_assert!(piece.fault.is_none());
+                section.append(piece.section);
+            }
+            prop_assert!(section.gaps.len() <= section.grams.len() + 1);
+            for (i, line) in expected.into_iter().enumerate() {
+                prop_assert_eq!(section.line(i), line);
+            }
+        }
+    }
 }

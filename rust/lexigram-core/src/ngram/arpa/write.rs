@@ -12,7 +12,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::super::model::{LevelView, Model};
-use super::super::words::{Words, is_white};
+use super::super::words::{SENTENCE_END, Words, is_white};
 use super::super::{MAX_ORDER, Smoothing};
 use super::{BEGIN, END, NOTHING};
 use crate::format::AtomicFile;
@@ -50,6 +50,7 @@ impl Model {
                  \"witten_bell\" or \"normalized_stupid_backoff\"",
             ));
         }
+        self.check_file()?;
         let numbers;
         let words = match (self.words()?, tokens) {
             (Some(words), _) | (None, Some(words)) => words,
@@ -111,7 +112,10 @@ fn check_words(words: &Words, model: &Model) -> Result<()> {
             return refuse(id, "a word of an ARPA file is not empty and has no white space");
         }
         let marker = [BEGIN, END, b"<unk>", b"<UNK>"].contains(&word);
-        if marker && !is_word_model && Some(id) != model.document_separator() {
+        // A word model has its own two first.
+        let own =
+            if is_word_model { id <= SENTENCE_END } else { Some(id) == model.document_separator() };
+        if marker && !own {
             return refuse(id, "an ARPA file keeps this word for itself; name the token otherwise");
         }
     }
