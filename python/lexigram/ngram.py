@@ -177,10 +177,10 @@ class NgramModel:
         `kenlm_compatible`: the discounts of lmplz, which counts the suffixes of one n-gram
         otherwise than the textbook does (`docs/ngram.md`); the difference is seen in small texts
         only. `min_count`: words that occur less often are `<unk>`. `skip_symbols`: reads
-        `<s>`, `</s>` and `<unk>` in the text as white space. `prune_entropy`: see `prune`.
+        `<s>`, `</s>`, `<unk>` and `<UNK>` in the text as white space. `prune_entropy`: see `prune`.
         `progress(done, total)` counts bytes while reading, then as `train`.
 
-        Raises `FormatError` where the text has one of the three symbols and `skip_symbols` is
+        Raises `FormatError` where the text has one of these symbols and `skip_symbols` is
         not set, `MissingFileError`, and `InvalidInputError` for an argument outside its limits.
         """
         if memory_limit is not None:
