@@ -76,7 +76,7 @@ def test_what_cannot_be_is_named(tmp_path: Path) -> None:
         NgramCounts.count([0, 9], vocab_size=3)
     with pytest.raises(InvalidInputError, match="vocab_size"):
         NgramCounts.count([0, 1])
-    words = "^memory_limit = 1000: with these options at least 4 MiB are needed$"
+    words = r"^memory_limit = 1000: with these options and 2 tokens at least \d+ MiB are needed; "
     with pytest.raises(InvalidInputError, match=words):
         NgramCounts.count([0, 1], vocab_size=3, memory_limit=1000)
     for limit in (0, -1, 2**63, 1.5):
