@@ -162,7 +162,7 @@ def measured(ids: Any, builds: int, rounds: int) -> tuple[list[Table], dict[str,
                 try:
                     ready[name] = RIVALS[name](ids, home)
                 except Exception as error:
-                    left_out[name] = str(error)[:100]
+                    left_out[name] = f"{type(error).__name__}: {error}"[:100]
                     continue
                 build.seconds.setdefault(name, []).append(processor() - began)
         ours = ready[OURS].index

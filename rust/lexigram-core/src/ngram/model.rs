@@ -94,7 +94,7 @@ pub struct Model {
 
 impl Model {
     /// A model of `levels`, each sorted by its ids, and kept in float32. Of each n-gram the
-    /// suffixes must be there, or [`Model::set_suffixes`] must say that they may not be.
+    /// suffixes must be there.
     pub(super) fn new<F: LogProb>(description: Description, levels: Vec<Level<F>>) -> Self {
         let vocab_size = description.vocab_size;
         let pack = |(order, level)| OwnedLevel::new(level, order, vocab_size);
@@ -108,9 +108,9 @@ impl Model {
         Self { description, storage, tokenizer, words, suffixes: true, quantized: None, roots }
     }
 
-    /// Says whether every n-gram's suffixes are there: as in each model that was counted, but not
-    /// in every one that was pruned elsewhere.
-    #[allow(dead_code)]
+    /// Says whether every n-gram's suffixes are there: as in each model that was counted or read
+    /// from an ARPA file. Only a test makes others; a file may be one.
+    #[cfg(test)]
     pub(super) fn set_suffixes(&mut self, are_there: bool) {
         self.suffixes = are_there;
     }
