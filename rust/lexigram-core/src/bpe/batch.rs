@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -75,6 +75,26 @@ pub(super) fn on_threads(threads: usize, run: impl Fn() + Sync) {
             }
         }
     });
+}
+
+/// Runs `work` on this thread, and meanwhile `other` on another, if one `may` be used; `other` is
+/// given what tells it that it must end.
+pub(super) fn beside<T>(
+    may: bool,
+    other: impl FnOnce(&dyn Fn() -> bool) + Send,
+    work: impl FnOnce() -> T,
+) -> T {
+    if !may {
+        return work();
+    }
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let other = || other(&|| ended.load(Ordering::Relaxed));
+        let _ = thread::Builder::new().spawn_scoped(scope, other);
+        let done = work();
+        ended.store(true, Ordering::Relaxed);
+        done
+    })
 }
 
 /// What a thread encodes at a time.

@@ -83,7 +83,7 @@ mod tests {
             choices in prop::collection::vec(0..1000usize, 0..3000),
         ) {
             let entries = tokens.iter().map(|(&id, token)| (id, &token[..], false));
-            let vocabulary = Vocabulary::new(entries).unwrap();
+            let vocabulary = Vocabulary::of(entries).unwrap();
             let table = TokenBytes::new(&vocabulary);
             let known: Vec<u32> = tokens.keys().copied().collect();
             let mut ids: Vec<u32> = choices.iter().map(|choice| known[choice % known.len()]).collect();

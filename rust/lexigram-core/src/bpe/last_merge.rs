@@ -46,13 +46,25 @@ pub fn batch<'t, 'v>(
 
 /// The two tokens that the bytes of a token encode to.
 pub fn find(token: &[u8], byte_ids: &[u32; 256], merges: &Merges) -> Parts {
-    let two = |tokens: &[u32]| match *tokens {
+    match short::applies(token, merges) {
+        true => parts(short::encode(token, byte_ids, merges, &mut [0; SHORT + 1])),
+        false => parts(&naive::encode(token, byte_ids, merges)),
+    }
+}
+
+/// As [`find`], of two tokens.
+fn find_two(tokens: [&[u8]; 2], byte_ids: &[u32; 256], merges: &Merges) -> [Parts; 2] {
+    if tokens.iter().all(|token| short::applies(token, merges)) {
+        short::encode_two(tokens, byte_ids, merges, &mut [[0; SHORT + 1]; 2]).map(parts)
+    } else {
+        tokens.map(|token| find(token, byte_ids, merges))
+    }
+}
+
+fn parts(tokens: &[u32]) -> Parts {
+    match *tokens {
         [left, right] if left != NO_TOKEN && right != NO_TOKEN => Some((left, right)),
         _ => None,
-    };
-    match short::applies(token, merges) {
-        true => two(short::encode(token, byte_ids, merges, &mut [0; SHORT + 1])),
-        false => two(&naive::encode(token, byte_ids, merges)),
     }
 }
 
@@ -74,8 +86,13 @@ pub fn find_all(
     let next = || chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
     on_threads(threads.min(batch.len().div_ceil(CHUNK)), || {
         while let Some((tokens, found)) = next() {
-            for ((_, token), found) in tokens.iter().zip(found) {
-                *found = find(token, byte_ids, merges);
+            for (tokens, found) in tokens.chunks(2).zip(found.chunks_mut(2)) {
+                match *tokens {
+                    [(_, one), (_, two)] => {
+                        found.copy_from_slice(&find_two([one, two], byte_ids, merges));
+                    }
+                    _ => found[0] = find(tokens[0].1, byte_ids, merges),
+                }
             }
         }
     });
@@ -85,6 +102,7 @@ pub fn find_all(
 mod tests {
     use std::collections::HashSet;
 
+    use super::super::token_index::Filling;
     use super::super::vocabulary::Vocabulary;
     use super::*;
 
@@ -110,12 +128,19 @@ mod tests {
         (256..mixed.len()).for_each(|i| mixed.swap(i, 256 + random(i - 255)));
         for (tokens, least) in [(tokens, 2 * FIRST), (mixed, 1000)] {
             let entries = tokens.iter().zip(0..).map(|(token, id)| (id, &token[..], true));
-            let vocabulary = Vocabulary::new(entries).unwrap();
+            let vocabulary = Vocabulary::of(entries).unwrap();
             let byte_ids = vocabulary.byte_ids().unwrap();
-            let one = Merges::from_ranks(&vocabulary, &byte_ids, 1).unwrap();
+            let merges = |threads| {
+                let filling = Filling::new(&vocabulary);
+                let merges = Merges::from_ranks(&vocabulary, &byte_ids, &filling, threads).unwrap();
+                let index = filling.finish().unwrap();
+                assert!(tokens.iter().zip(0..).all(|(t, id)| index.id(t, &vocabulary) == Some(id)));
+                merges
+            };
+            let one = merges(1);
             assert!(one.as_slice().len() > least, "{}", one.as_slice().len());
             for threads in [2, 3, 64] {
-                assert!(Merges::from_ranks(&vocabulary, &byte_ids, threads).unwrap() == one);
+                assert!(merges(threads) == one);
             }
         }
     }

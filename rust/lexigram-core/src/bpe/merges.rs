@@ -25,11 +25,13 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::batch::beside;
 use super::last_merge;
 use super::memory::Zeroed;
 use super::naive;
 use super::pairs::{Cuckoo, MAX_SIZE, Pairs};
-use super::vocabulary::{NO_TOKEN, Vocabulary};
+use super::token_index::Filling;
+use super::vocabulary::{NO_TOKEN, Tokens, Vocabulary};
 use crate::{Error, Result};
 
 pub use super::pairs::NO_RANK;
@@ -86,37 +88,52 @@ impl Merges {
     }
 
     /// The merges that a rank file stands for, where ids are ranks, found on at most so many
-    /// `threads`.
+    /// `threads`. One that has nothing to do, while merges are entered, goes on with `filling`, the
+    /// index of the tokens.
     pub fn from_ranks(
-        vocabulary: &Vocabulary,
+        tokens: &Tokens,
         byte_ids: &[u32; 256],
+        filling: &Filling<'_>,
         threads: usize,
     ) -> Result<Self> {
-        let mut table = Self::with_room_for(vocabulary.num_tokens(), vocabulary.size());
-        let longer = |&(id, token): &(u32, &[u8])| token.len() > 1 && vocabulary.is_ordinary(id);
-        let tokens: Vec<(u32, &[u8])> = vocabulary.iter().filter(longer).collect();
+        let mut table = Self::with_room_for(tokens.num_tokens(), tokens.size());
+        let longer = |&(_, token): &(u32, &[u8])| token.len() > 1;
+        let longer: Vec<(u32, &[u8])> = tokens.ordinary_from(0).filter(longer).collect();
         let mut found = Vec::new();
         let mut at = 0;
-        while at < tokens.len() {
-            let batch = last_merge::batch(&tokens, at, threads);
+        while at < longer.len() {
+            let batch = last_merge::batch(&longer, at, threads);
             last_merge::find_all(batch, byte_ids, &table, threads, &mut found);
-            for (i, &(id, token)) in batch.iter().enumerate() {
-                if let Some(&Some((left, right))) = found.get(i + AHEAD) {
-                    table.pairs.expect(left, right);
-                }
-                let ahead = found.get(i).copied().flatten();
-                let last_merge = ahead
-                    .or_else(|| last_merge::find(token, byte_ids, &table))
-                    .or_else(|| naive::last_merge(token, vocabulary));
-                let Some((left, right)) = last_merge else { continue };
-                table.push(Merge { left, right, token: id })?;
-                if let &[first, second] = token {
-                    table.bytes[pair_of_bytes(first, second)] = table.rank(left, right);
-                }
-            }
+            let enter = || table.enter(batch, &found, byte_ids, filling);
+            beside(threads > 1, |stop| filling.fill(stop), enter)?;
             at += batch.len();
         }
         Ok(table)
+    }
+
+    /// Enters the merges of tokens, in their order, of which some are `found`.
+    fn enter(
+        &mut self,
+        batch: &[(u32, &[u8])],
+        found: &[Option<(u32, u32)>],
+        byte_ids: &[u32; 256],
+        filling: &Filling<'_>,
+    ) -> Result<()> {
+        for (i, &(id, token)) in batch.iter().enumerate() {
+            if let Some(&Some((left, right))) = found.get(i + AHEAD) {
+                self.pairs.expect(left, right);
+            }
+            let ahead = found.get(i).copied().flatten();
+            let last_merge = ahead
+                .or_else(|| last_merge::find(token, byte_ids, self))
+                .or_else(|| naive::last_merge(token, |part| filling.id(part)));
+            let Some((left, right)) = last_merge else { continue };
+            self.push(Merge { left, right, token: id })?;
+            if let &[first, second] = token {
+                self.bytes[pair_of_bytes(first, second)] = self.rank(left, right);
+            }
+        }
+        Ok(())
     }
 
     /// From merges and tables that [`Merges::tables`] gave elsewhere; `None` if they are not of one

@@ -32,6 +32,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod text;
+mod token_index;
 mod tokenizer;
 pub mod train;
 mod trie;
@@ -49,4 +50,4 @@ pub use piece_counts::PieceCounts;
 pub use post_process::PostProcessor;
 pub use text::{Allowed, Text};
 pub use tokenizer::{Parts, Tokenizer};
-pub use vocabulary::{MAX_ID, Vocabulary};
+pub use vocabulary::{MAX_ID, Tokens, Vocabulary};

@@ -39,15 +39,15 @@ pub fn encode_by_ranks(piece: &[u8], vocabulary: &Vocabulary) -> Vec<u32> {
 }
 
 /// The two tokens whose merge ends the encoding of `token` by [`encode_by_ranks`], if that
-/// encoding ends in the one token.
-pub fn last_merge(token: &[u8], vocabulary: &Vocabulary) -> Option<(u32, u32)> {
+/// encoding ends in the one token. `id_of` gives the ids of the vocabulary.
+pub fn last_merge(token: &[u8], id_of: impl Fn(&[u8]) -> Option<u32>) -> Option<(u32, u32)> {
     let mut ends: Vec<usize> = (0..=token.len()).collect();
     while ends.len() > 3 {
-        let joined = ends.windows(3).map(|w| vocabulary.id(&token[w[0]..w[2]]));
+        let joined = ends.windows(3).map(|w| id_of(&token[w[0]..w[2]]));
         let (_, at) = joined.enumerate().filter_map(|(i, id)| Some((id?, i))).min()?;
         ends.remove(at + 1);
     }
-    Some((vocabulary.id(&token[..ends[1]])?, vocabulary.id(&token[ends[1]..])?))
+    Some((id_of(&token[..ends[1]])?, id_of(&token[ends[1]..])?))
 }
 
 /// The merges that training on `words` (their byte tokens and counts) gives, as

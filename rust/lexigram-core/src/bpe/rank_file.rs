@@ -13,6 +13,7 @@ use super::batch::{default_threads, in_order};
 use super::compiled::{Compiled, Digest};
 use super::merges::{Merge, Merges};
 use super::tables::Tables;
+use super::token_index::Filling;
 use super::tokenizer::{Parts, Tokenizer};
 use crate::{Error, Result};
 
@@ -153,7 +154,9 @@ pub fn write_tiktoken(tokenizer: &Tokenizer) -> Result<Vec<u8>> {
     }
     let vocabulary = tokenizer.vocabulary();
     let ordinary = || vocabulary.iter().filter(|(id, token)| vocabulary.id(token) == Some(*id));
-    if Merges::from_ranks(vocabulary, tokenizer.byte_ids(), 1)? != *tokenizer.merges() {
+    let filling = Filling::new(vocabulary);
+    let implied = Merges::from_ranks(vocabulary, tokenizer.byte_ids(), &filling, 1)?;
+    if implied != *tokenizer.merges() {
         return refuse("its merges do not follow from the order of its ids");
     }
     if !tokenizer.whole_pieces() && tokenizer.merges().as_slice().len() + 256 != ordinary().count()

@@ -36,43 +36,107 @@ pub fn encode<'t>(
     merges: &Merges,
     tokens: &'t mut [u32; SHORT + 1],
 ) -> &'t [u32] {
-    let mut ranks = [NONE; SHORT];
-    let ranks = &mut ranks[..piece.len().next_multiple_of(4).min(SHORT)];
-    for (token, &byte) in tokens.iter_mut().zip(piece) {
-        *token = byte_ids[byte as usize];
+    let mut piece = Piece::new(piece, byte_ids, merges, tokens);
+    while piece.best != NONE {
+        piece.merge(merges);
     }
-    // What follows the last token.
-    tokens[piece.len()] = NO_TOKEN;
-    for (place, bytes) in (0..).zip(piece.windows(2)) {
-        ranks[place as usize] = with_place(merges.rank_of_bytes(bytes[0], bytes[1]), place);
+    piece.finish()
+}
+
+/// As [`encode`], of two pieces. A merge waits for what the one before it looked up; those of the
+/// other piece are done meanwhile.
+#[inline]
+pub fn encode_two<'t>(
+    pieces: [&[u8]; 2],
+    byte_ids: &[u32; 256],
+    merges: &Merges,
+    tokens: &'t mut [[u32; SHORT + 1]; 2],
+) -> [&'t [u32]; 2] {
+    let [one, two] = tokens;
+    let mut one = Piece::new(pieces[0], byte_ids, merges, one);
+    let mut two = Piece::new(pieces[1], byte_ids, merges, two);
+    while one.best != NONE && two.best != NONE {
+        one.merge(merges);
+        two.merge(merges);
     }
-    // Where tokens begin; the bit after the last stands for the end.
-    let mut starts = u64::MAX >> (63 - piece.len());
-    let mut best = lowest(ranks);
-    while best != NONE {
-        let at = best % SHORT as u32;
-        let token = merges.token(best >> PLACE_BITS);
-        let after = starts & (u64::MAX << at << 1);
+    while one.best != NONE {
+        one.merge(merges);
+    }
+    while two.best != NONE {
+        two.merge(merges);
+    }
+    [one.finish(), two.finish()]
+}
+
+/// A piece on its way.
+struct Piece<'t> {
+    /// By its first byte each token, and what follows the last.
+    tokens: &'t mut [u32; SHORT + 1],
+    /// By the first byte of the left token each merge's rank with its place, else [`NONE`]: a
+    /// multiple of four, of which `width` are in use.
+    ranks: [u32; SHORT],
+    width: usize,
+    length: usize,
+    /// Where tokens begin; the bit after the last stands for the end.
+    starts: u64,
+    /// The lowest of the ranks.
+    best: u32,
+}
+
+impl<'t> Piece<'t> {
+    #[inline(always)]
+    fn new(
+        piece: &[u8],
+        byte_ids: &[u32; 256],
+        merges: &Merges,
+        tokens: &'t mut [u32; SHORT + 1],
+    ) -> Self {
+        let mut ranks = [NONE; SHORT];
+        for (token, &byte) in tokens.iter_mut().zip(piece) {
+            *token = byte_ids[byte as usize];
+        }
+        tokens[piece.len()] = NO_TOKEN;
+        for (place, bytes) in (0..).zip(piece.windows(2)) {
+            ranks[place as usize] = with_place(merges.rank_of_bytes(bytes[0], bytes[1]), place);
+        }
+        let width = piece.len().next_multiple_of(4).min(SHORT);
+        let best = lowest(&ranks[..width]);
+        let starts = u64::MAX >> (63 - piece.len());
+        Self { tokens, ranks, width, length: piece.len(), starts, best }
+    }
+
+    /// Applies the best merge, of which there must be one.
+    #[inline(always)]
+    fn merge(&mut self, merges: &Merges) {
+        let Self { tokens, ranks, width, starts, best, .. } = self;
+        let at = *best % SHORT as u32;
+        let token = merges.token(*best >> PLACE_BITS);
+        let after = *starts & (u64::MAX << at << 1);
         let gone = after.trailing_zeros();
-        starts &= !(1 << gone);
+        *starts &= !(1 << gone);
         let next = (after & (after - 1)).trailing_zeros();
         tokens[at as usize] = token;
         let rank = with_place(merges.rank(token, tokens[next as usize]), at);
-        let before = starts & !(u64::MAX << at);
+        let before = *starts & !(u64::MAX << at);
         let mut left = (gone, NONE);
         if before != 0 {
             let place = 63 - before.leading_zeros();
             left = (place, with_place(merges.rank(tokens[place as usize], token), place));
         }
-        best = replace(ranks, [(gone, NONE), (at, rank), left]);
+        *best = replace(&mut ranks[..*width], [(gone, NONE), (at, rank), left]);
     }
-    let mut count = 0;
-    starts &= !(1 << piece.len());
-    while starts != 0 {
-        tokens[count] = tokens[starts.trailing_zeros() as usize];
-        (count, starts) = (count + 1, starts & (starts - 1));
+
+    #[inline(always)]
+    fn finish(self) -> &'t [u32] {
+        let Self { tokens, mut starts, length, .. } = self;
+        let mut count = 0;
+        starts &= !(1 << length);
+        while starts != 0 {
+            tokens[count] = tokens[starts.trailing_zeros() as usize];
+            (count, starts) = (count + 1, starts & (starts - 1));
+        }
+        &tokens[..count]
     }
-    &tokens[..count]
 }
 
 #[inline(always)]

@@ -9,7 +9,8 @@ use rustc_hash::FxHashSet;
 
 use super::added::AddedToken;
 use super::merges::{Merge, Merges};
-use super::vocabulary::Vocabulary;
+use super::token_index::Filling;
+use super::vocabulary::{Tokens, Vocabulary};
 use crate::{Error, Result};
 
 /// A vocabulary with its merges.
@@ -46,28 +47,35 @@ impl Tables {
         let entered = |token: &&AddedToken| by_id.get(&token.id) != Some(&token.text.as_bytes());
         let found = added.iter().filter(entered).map(|t| (t.id, t.text.as_bytes(), false));
         let inert = inert.iter().map(|(id, text)| (*id, text.as_bytes(), false));
-        let vocabulary = Vocabulary::new(ordinary.chain(found).chain(inert))?;
-        let byte_ids = vocabulary.byte_ids()?;
-        let merges = match merges {
-            Some(merges) => {
-                check_merges(&merges, &vocabulary)?;
-                Merges::new(merges, &byte_ids)?
-            }
-            None => Merges::from_ranks(&vocabulary, &byte_ids, threads)?,
-        };
-        Ok(Self { vocabulary, byte_ids, merges })
+        let tokens = Tokens::new(ordinary.chain(found).chain(inert))?;
+        let filling = Filling::new(&tokens);
+        let byte_ids = tokens.byte_ids();
+        let merges = byte_ids.and_then(|byte_ids| {
+            let merges = match merges {
+                Some(merges) => {
+                    check_merges(&merges, &tokens)?;
+                    Merges::new(merges, &byte_ids)?
+                }
+                None => Merges::from_ranks(&tokens, &byte_ids, &filling, threads)?,
+            };
+            Ok((byte_ids, merges))
+        });
+        // That two tokens are equal comes first: it can be why there are no merges.
+        let index = filling.finish()?;
+        let (byte_ids, merges) = merges?;
+        Ok(Self { vocabulary: Vocabulary::new(tokens, index), byte_ids, merges })
     }
 }
 
 /// A merge's token must be its parts joined.
-fn check_merges(merges: &[Merge], vocabulary: &Vocabulary) -> Result<()> {
+fn check_merges(merges: &[Merge], tokens: &Tokens) -> Result<()> {
     let mut joined = Vec::new();
     for (rank, merge) in merges.iter().enumerate() {
         joined.clear();
-        joined.extend_from_slice(vocabulary.token(merge.left));
-        joined.extend_from_slice(vocabulary.token(merge.right));
-        let known = [merge.left, merge.right].iter().all(|&id| !vocabulary.token(id).is_empty());
-        if !known || vocabulary.token(merge.token) != joined {
+        joined.extend_from_slice(tokens.token(merge.left));
+        joined.extend_from_slice(tokens.token(merge.right));
+        let known = [merge.left, merge.right].iter().all(|&id| !tokens.token(id).is_empty());
+        if !known || tokens.token(merge.token) != joined {
             let value =
                 format!("number {rank} ({} + {} -> {})", merge.left, merge.right, merge.token);
             let limit = "both parts must be tokens and their joined bytes the third";

@@ -73,7 +73,7 @@ fn random_encoder(choices: &[(usize, usize)], shuffle: u64) -> PieceEncoder {
     merges
         .sort_by_key(|merge| (u64::from(merge.token) * 0x9e37_79b9 + shuffle) % 97 * (shuffle % 3));
     let entries = tokens.iter().enumerate().map(|(id, token)| (id as u32, &token[..], true));
-    let vocabulary = Vocabulary::new(entries).unwrap();
+    let vocabulary = Vocabulary::of(entries).unwrap();
     let byte_ids = vocabulary.byte_ids().unwrap();
     let merges = Merges::new(merges, &byte_ids).unwrap();
     PieceEncoder::new(vocabulary, merges, byte_ids, false)

@@ -1,13 +1,16 @@
 //! Token ids and the bytes they stand for, both ways.
 //!
 //! Ids need not be contiguous (cl100k_base has gaps): a gap is an entry without bytes, and no
-//! token is empty. The index from bytes to ids is an open-addressing table of ids that compares
-//! against the bytes themselves, so a token's bytes are held once.
+//! token is empty. Of the two ways, bytes of an id ([`Tokens`]) are needed for all that is built
+//! of a vocabulary, ids of bytes ([`super::token_index`]) for little of it; so they are built apart.
 
-use xxhash_rust::xxh3::xxh3_64;
+use std::ops::Deref;
 
 use super::memory::Zeroed;
-use crate::{Error, Result, prefetch};
+#[cfg(test)]
+use super::token_index::Filling;
+use super::token_index::TokenIndex;
+use crate::{Error, Result};
 
 /// The id that no token has.
 pub const NO_TOKEN: u32 = u32::MAX;
@@ -18,26 +21,27 @@ pub const MAX_ID: u32 = (1 << 28) - 1;
 /// The largest vocabulary whose ids may leave gaps, as a multiple of the number of tokens.
 const MAX_SPARSITY: usize = 64;
 
-/// How many tokens are entered at a time.
-const BLOCK: usize = 64;
-
-/// The tokens of a vocabulary. Special tokens are entries too, but not in the index.
+/// The tokens of a vocabulary by their ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vocabulary {
+pub struct Tokens {
     bytes: Vec<u8>,
     /// Token `id` is `bytes[starts[id]..starts[id + 1]]`.
     starts: Vec<u32>,
-    /// Ordinary tokens by the hash of their bytes: the upper half of the hash, and the id with its
-    /// bits turned over, so that memory of zeros is free slots (`NO_TOKEN`). At most half are taken.
-    slots: Zeroed<[u32; 2]>,
     /// The ids of tokens that are not ordinary, rising.
     others: Vec<u32>,
     num_tokens: usize,
 }
 
-impl Vocabulary {
-    /// Builds a vocabulary of `(id, bytes, ordinary)` entries; only ordinary tokens can be looked
-    /// up by their bytes. Fails on an empty or doubled token, a doubled id, an id out of range.
+/// The tokens of a vocabulary. Special tokens are entries too, but not in the index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vocabulary {
+    tokens: Tokens,
+    index: TokenIndex,
+}
+
+impl Tokens {
+    /// From `(id, bytes, ordinary)` entries; only ordinary tokens can be looked up by their bytes.
+    /// Fails on an empty token, a doubled id, an id out of range.
     pub fn new<'a, I>(entries: I) -> Result<Self>
     where
         I: IntoIterator<Item = (u32, &'a [u8], bool), IntoIter: Clone>,
@@ -52,7 +56,7 @@ impl Vocabulary {
         Self::of_sorted(sorted.iter().copied())
     }
 
-    /// As [`Vocabulary::new`], of entries in the order of their ids.
+    /// As [`Tokens::new`], of entries in the order of their ids.
     fn of_sorted<'a>(entries: impl Iterator<Item = (u32, &'a [u8], bool)> + Clone) -> Result<Self> {
         let (mut num_tokens, mut num_bytes, mut num_others) = (0, 0, 0);
         let (mut size, mut last) = (0, None);
@@ -85,81 +89,21 @@ impl Vocabulary {
         if num_bytes > u32::MAX as usize {
             return Err(Error::argument("vocabulary", num_bytes, "at most 4 GiB of tokens"));
         }
-        let num_slots = ((num_tokens - num_others) * 2).next_power_of_two().max(2);
-        let mut vocabulary = Self {
+        let mut tokens = Self {
             bytes: Vec::with_capacity(num_bytes),
             starts: Vec::with_capacity(size + 1),
-            slots: Zeroed::new(num_slots),
             others: Vec::with_capacity(num_others),
             num_tokens,
         };
-        // Slots lie anywhere: those of a block of tokens are asked for before the first is needed.
-        let mut block = Vec::with_capacity(BLOCK);
         for (id, token, ordinary) in entries {
-            vocabulary.starts.resize(id as usize + 1, vocabulary.bytes.len() as u32);
-            if block.len() == BLOCK {
-                vocabulary.enter(&mut block)?;
-            }
-            vocabulary.bytes.extend_from_slice(token);
-            if ordinary {
-                let hash = xxh3_64(token);
-                prefetch(&vocabulary.slots.as_slice()[hash as usize & (num_slots - 1)]);
-                block.push((id, token, hash));
-            } else {
-                vocabulary.others.push(id);
+            tokens.starts.resize(id as usize + 1, tokens.bytes.len() as u32);
+            tokens.bytes.extend_from_slice(token);
+            if !ordinary {
+                tokens.others.push(id);
             }
         }
-        vocabulary.starts.push(num_bytes as u32);
-        vocabulary.enter(&mut block)?;
-        Ok(vocabulary)
-    }
-
-    /// Enters ordinary tokens with their hashes into the slots.
-    fn enter(&mut self, block: &mut Vec<(u32, &[u8], u64)>) -> Result<()> {
-        for (id, token, hash) in block.drain(..) {
-            let (slot, tag) = self.slot_of(token, hash);
-            let other = !self.slots.as_slice()[slot][1];
-            if other != NO_TOKEN {
-                let limit = format!(
-                    "{:?} has the ids {other} and {id}; tokens must differ",
-                    String::from_utf8_lossy(token),
-                );
-                return Err(Error::argument("vocabulary", "token", limit));
-            }
-            self.slots.as_mut_slice()[slot] = [tag, !id];
-        }
-        Ok(())
-    }
-
-    /// From tables that [`Vocabulary`] built elsewhere; `None` if some look-up in them could go
-    /// astray. That they are of this or that vocabulary is not checked.
-    pub(super) fn from_tables(
-        bytes: Vec<u8>,
-        starts: Vec<u32>,
-        slots: Zeroed<[u32; 2]>,
-        others: Vec<u32>,
-    ) -> Option<Self> {
-        let size = starts.len().checked_sub(1).filter(|&size| size <= MAX_ID as usize)?;
-        let whole = starts[0] == 0 && starts[size] as usize == bytes.len() && starts.is_sorted();
-        // At least half of the slots are free, so that every search ends.
-        let entries = slots.as_slice();
-        let ids = entries.iter().map(|[_, id]| !id);
-        let used: usize = ids.clone().map(|id| usize::from(id != NO_TOKEN)).sum();
-        let roomy = entries.len().is_power_of_two() && used * 2 <= entries.len();
-        let beyond = ids.map(|id| usize::from(id != NO_TOKEN && id as usize >= size));
-        let known = beyond.sum::<usize>() == 0;
-        let rising = others.is_sorted_by(|a, b| a < b);
-        if !(whole && roomy && known && rising) {
-            return None;
-        }
-        let num_tokens = starts.windows(2).filter(|pair| pair[0] < pair[1]).count();
-        Some(Self { bytes, starts, slots, others, num_tokens })
-    }
-
-    /// What [`Vocabulary::from_tables`] takes: bytes, starts, other ids, slots.
-    #[allow(clippy::type_complexity)]
-    pub(super) fn tables(&self) -> (&[u8], &[u32], &[u32], &[[u32; 2]]) {
-        (&self.bytes, &self.starts, &self.others, self.slots.as_slice())
+        tokens.starts.push(num_bytes as u32);
+        Ok(tokens)
     }
 
     /// One more than the largest id.
@@ -196,58 +140,105 @@ impl Vocabulary {
         tokens.filter(|(_, token)| !token.is_empty())
     }
 
-    /// The id of an ordinary token.
-    #[inline]
-    pub fn id(&self, token: &[u8]) -> Option<u32> {
-        let id = !self.slots.as_slice()[self.slot(token).0][1];
-        (id != NO_TOKEN).then_some(id)
-    }
-
     /// Whether an id is that of an ordinary token.
     pub fn is_ordinary(&self, id: u32) -> bool {
         !self.token(id).is_empty() && self.others.binary_search(&id).is_err()
+    }
+
+    /// The ids of ordinary tokens with their bytes, of ids from `first` on.
+    pub fn ordinary_from(&self, first: u32) -> impl Iterator<Item = (u32, &[u8])> + Clone {
+        let others = &self.others[self.others.partition_point(|&id| id < first)..];
+        let tokens = (first..self.size() as u32).map(|id| (id, self.token(id)));
+        let mut others = others.iter().copied().peekable();
+        tokens.filter(move |(id, token)| others.next_if_eq(id).is_none() && !token.is_empty())
+    }
+
+    /// How many tokens are ordinary.
+    pub fn num_ordinary(&self) -> usize {
+        self.num_tokens - self.others.len()
     }
 
     /// The ids of the 256 single bytes, or an error that names the missing ones. The 13 bytes that
     /// never occur in UTF-8 may be missing (`NO_TOKEN`), as they are in some files.
     pub fn byte_ids(&self) -> Result<[u32; 256]> {
         let mut ids = [NO_TOKEN; 256];
-        let mut missing = Vec::new();
-        for byte in 0..=255u8 {
-            match self.id(&[byte]) {
-                Some(id) => ids[byte as usize] = id,
-                None if never_in_utf8(byte) => {}
-                None => missing.push(byte),
+        for (id, token) in self.ordinary_from(0) {
+            if let &[byte] = token {
+                ids[byte as usize] = id;
             }
         }
+        let absent = |&byte: &u8| ids[byte as usize] == NO_TOKEN;
+        let missing: Vec<u8> = (0..=255).filter(absent).filter(|&b| !never_in_utf8(b)).collect();
         if missing.is_empty() {
             return Ok(ids);
         }
-        let present = ids.iter().filter(|&&id| id != NO_TOKEN).count();
-        let value = format!("{present} of 256 bytes");
+        let value = format!("{} of 256 bytes", (0..=255).filter(|byte| !absent(byte)).count());
         let limit = format!(
             "a byte-level vocabulary needs a token for every single byte; missing: {:02x?}",
             &missing[..missing.len().min(8)]
         );
         Err(Error::argument("vocabulary", value, limit))
     }
+}
 
-    /// Where a token is or would be, and the tag of its hash.
-    fn slot(&self, token: &[u8]) -> (usize, u32) {
-        self.slot_of(token, xxh3_64(token))
+impl Vocabulary {
+    /// Tokens and the index of them.
+    pub fn new(tokens: Tokens, index: TokenIndex) -> Self {
+        Self { tokens, index }
     }
 
-    fn slot_of(&self, token: &[u8], hash: u64) -> (usize, u32) {
-        let slots = self.slots.as_slice();
-        let mask = slots.len() - 1;
-        let (mut slot, tag) = (hash as usize & mask, (hash >> 32) as u32);
-        loop {
-            let (other, id) = (slots[slot][0], !slots[slot][1]);
-            if id == NO_TOKEN || (other == tag && self.token(id) == token) {
-                return (slot, tag);
-            }
-            slot = (slot + 1) & mask;
+    /// As [`Tokens::new`]; fails also when two ordinary tokens are equal.
+    #[cfg(test)]
+    pub fn of<'a, I>(entries: I) -> Result<Self>
+    where
+        I: IntoIterator<Item = (u32, &'a [u8], bool), IntoIter: Clone>,
+    {
+        let tokens = Tokens::new(entries)?;
+        let index = Filling::new(&tokens).finish()?;
+        Ok(Self { tokens, index })
+    }
+
+    /// From tables that [`Vocabulary`] built elsewhere; `None` if some look-up in them could go
+    /// astray. That they are of this or that vocabulary is not checked.
+    pub(super) fn from_tables(
+        bytes: Vec<u8>,
+        starts: Vec<u32>,
+        slots: Zeroed<[u32; 2]>,
+        others: Vec<u32>,
+    ) -> Option<Self> {
+        let size = starts.len().checked_sub(1).filter(|&size| size <= MAX_ID as usize)?;
+        let whole = starts[0] == 0 && starts[size] as usize == bytes.len() && starts.is_sorted();
+        let rising = others.is_sorted_by(|a, b| a < b);
+        if !(whole && rising) {
+            return None;
         }
+        let num_tokens = starts.windows(2).filter(|pair| pair[0] < pair[1]).count();
+        let tokens = Tokens { bytes, starts, others, num_tokens };
+        (tokens.others.len() <= num_tokens).then_some(())?;
+        Some(Self { tokens, index: TokenIndex::from_slots(slots, size)? })
+    }
+
+    /// What [`Vocabulary::from_tables`] takes: bytes, starts, other ids, slots.
+    #[allow(clippy::type_complexity)]
+    pub(super) fn tables(&self) -> (&[u8], &[u32], &[u32], &[[u32; 2]]) {
+        let Tokens { bytes, starts, others, .. } = &self.tokens;
+        (bytes, starts, others, self.index.slots())
+    }
+
+    /// The id of an ordinary token.
+    #[inline]
+    pub fn id(&self, token: &[u8]) -> Option<u32> {
+        self.index.id(token, &self.tokens)
+    }
+}
+
+/// A vocabulary gives its tokens as they do.
+impl Deref for Vocabulary {
+    type Target = Tokens;
+
+    #[inline]
+    fn deref(&self) -> &Tokens {
+        &self.tokens
     }
 }
 
@@ -263,7 +254,7 @@ mod tests {
     fn gaps_and_lookups() {
         let entries: [(u32, &[u8], bool); 3] =
             [(5, b"b", true), (2, b"a", true), (3, b"ab", false)];
-        let vocabulary = Vocabulary::new(entries).unwrap();
+        let vocabulary = Vocabulary::of(entries).unwrap();
         assert_eq!((vocabulary.size(), vocabulary.num_tokens()), (6, 3));
         assert_eq!(vocabulary.token(3), b"ab");
         assert_eq!(vocabulary.token(5), b"b");
@@ -278,14 +269,14 @@ mod tests {
     #[test]
     fn bad_vocabularies() {
         let new = |entries: &[(u32, &'static [u8], bool)]| {
-            Vocabulary::new(entries.iter().copied()).unwrap_err().to_string()
+            Vocabulary::of(entries.iter().copied()).unwrap_err().to_string()
         };
         assert!(new(&[(0, b"", true)]).contains("empty"));
         assert!(new(&[(0, b"a", true), (0, b"b", true)]).contains("both \"a\" and \"b\""));
         assert!(new(&[(0, b"a", true), (1, b"a", true)]).contains("ids 0 and 1"));
         assert!(new(&[(1 << 27, b"a", true)]).contains("gaps"));
         assert!(new(&[(u32::MAX, b"a", true)]).contains("gaps"));
-        let vocabulary = Vocabulary::new([(0, &b"a"[..], true)]).unwrap();
+        let vocabulary = Vocabulary::of([(0, &b"a"[..], true)]).unwrap();
         let error = vocabulary.byte_ids().unwrap_err().to_string();
         assert!(error.contains("1 of 256") && error.contains("[00, 01"), "{error}");
     }
