@@ -12,7 +12,8 @@
 //!   followers is found and asked for;
 //! * *read*: the id is searched in those blocks from the shortest context up. The longest that
 //!   has it gives the score; its value, and the lines of all hits, the nodes of the next context,
-//!   are asked for.
+//!   are asked for;
+//! * *reach*: what those lines say is elsewhere, of long lists and rare weights, is asked for.
 
 use std::ops::Range;
 
@@ -114,6 +115,9 @@ impl<'a, 'm, T: Copy + Into<u32>, R, W: Fn(f64, u8) -> R> Lanes<'a, 'm, T, R, W>
             for lane in &mut lanes {
                 self.read(lane);
             }
+            for lane in &lanes {
+                self.reach(lane);
+            }
             let mut i = 0;
             while i < lanes.len() {
                 self.give_out(&lanes[i]);
@@ -161,6 +165,13 @@ impl<'a, 'm, T: Copy + Into<u32>, R, W: Fn(f64, u8) -> R> Lanes<'a, 'm, T, R, W>
                 (self.what)(paid + logprob, level + 1)
             }
         };
+    }
+
+    #[inline]
+    fn reach(&self, lane: &Lane) {
+        for j in (2..=lane.length).filter(|&j| lane.nodes[j] != ABSENT) {
+            self.query.levels[j - 1].prefetch_rest(lane.nodes[j] as usize);
+        }
     }
 
     #[inline]

@@ -15,6 +15,7 @@
 //! send it, but no further than the slices reach: each index is checked or clamped where it is
 //! used, so whoever wrote the file, a query ends and answers something.
 
+use std::hint::select_unpredictable;
 use std::ops::Range;
 
 use bytemuck::{Pod, Zeroable};
@@ -75,6 +76,7 @@ fn full_fields(words: [u64; 2]) -> [u64; 2] {
 
 impl Line {
     /// The followers of the `at`-th node, as the next level's nodes.
+    #[inline]
     fn followers(&self, at: usize, long: &[u32]) -> (u32, u32) {
         let shift = 4 * (at & 15) as u32;
         let mask = (1u64 << shift) - 1;
@@ -98,13 +100,45 @@ impl Line {
     }
 
     /// The weight of the `at`-th node.
+    #[inline]
     fn backoff(&self, at: usize, table: &[f32; 256], rare: &[f32]) -> f32 {
         match self.codes[at] {
-            RARE => {
-                let rank = self.codes[..at].iter().filter(|&&code| code == RARE).count();
-                rare.get(self.rare as usize + rank).copied().unwrap_or_default()
-            }
+            RARE => rare.get(self.place_in_rare(at)).copied().unwrap_or_default(),
             code => table[usize::from(code)],
+        }
+    }
+
+    /// Where the weight of the `at`-th node, which must be [`RARE`], lies.
+    #[inline]
+    fn place_in_rare(&self, at: usize) -> usize {
+        let mut before = 0;
+        for (eight, first) in self.codes.as_chunks::<8>().0.iter().zip((0..).step_by(8)) {
+            // A one for every byte of ones: `RARE`.
+            let mut ones = u64::from_le_bytes(*eight);
+            for shift in [4, 2, 1] {
+                ones &= ones >> shift;
+            }
+            let inside = 8 * at.saturating_sub(first).min(8) as u32;
+            let mask = 1u64.checked_shl(inside).unwrap_or(0).wrapping_sub(1);
+            before += (ones & 0x0101_0101_0101_0101 & mask).count_ones();
+        }
+        self.rare as usize + before as usize
+    }
+
+    /// Begins to load what [`Line::followers`] and [`Line::backoff`] read elsewhere.
+    #[inline]
+    fn prefetch(&self, at: usize, long: &[u32], rare: &[f32]) {
+        let full = full_fields(self.degrees);
+        if full != [0, 0] {
+            let shift = 4 * (at & 15) as u32;
+            let mask = (1u64 << shift) - 1;
+            let masks = if at < 16 { [mask, 0] } else { [u64::MAX, mask] };
+            let rank = sum_fields([full[0] & masks[0], full[1] & masks[1]]);
+            let place = self.long.wrapping_add(rank.saturating_sub(1)) as usize;
+            long.get(place).into_iter().for_each(crate::prefetch);
+        }
+        if self.codes[at] == RARE {
+            rare.get(self.place_in_rare(at)).into_iter().for_each(crate::prefetch);
         }
     }
 }
@@ -222,6 +256,14 @@ impl LevelView<'_> {
         }
     }
 
+    /// Begins to load what they read that is not in the line itself, which must be near.
+    #[inline]
+    pub fn prefetch_rest(&self, i: usize) {
+        if let Some(line) = self.lines.get(i / BLOCK) {
+            line.prefetch(i % BLOCK, self.long, self.rare);
+        }
+    }
+
     /// Calls `visit` with the word and ln p of each node of `range`.
     #[inline]
     pub fn each(&self, range: Range<usize>, mut visit: impl FnMut(u32, f32)) {
@@ -258,7 +300,7 @@ impl LevelView<'_> {
         while size > 0 {
             let half = size.div_ceil(2);
             let reached = self.samples.get(first + known + half) <= word;
-            known += if reached { half } else { 0 };
+            known = select_unpredictable(reached, known + half, known);
             size -= half;
         }
         let block = first + known;
