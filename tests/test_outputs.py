@@ -71,10 +71,10 @@ def test_a_command_names_the_path_and_the_remedy(
 ) -> None:
     path = command.format("nowhere/x").split()[-1]
     message = refused(command.format("nowhere/x"), capsys)
-    assert f"there is no folder nowhere to write {path} in; make it first" in message
+    assert f"cannot create {path}: there is no folder nowhere; make it first" in message
     message = refused(command.format("text.txt/x"), capsys)
-    assert "text.txt is no folder, so text.txt/x" in message
-    assert "name another place" in message
+    assert "cannot create text.txt/x" in message
+    assert "text.txt is no folder; name another place" in message
     if command.endswith(" {}"):
         assert "cannot write folder: it is a folder; name a file" in refused(
             command.format("folder"), capsys
@@ -86,7 +86,7 @@ def test_a_command_makes_folders_but_not_below_a_file(
     here: Path, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     message = refused(command.format("text.txt/x/y"), capsys)
-    assert "text.txt is no folder, so text.txt/x/y cannot be written; name another" in message
+    assert "cannot create text.txt/x/y: text.txt is no folder; name another place" in message
 
 
 @pytest.mark.parametrize(
@@ -100,16 +100,16 @@ def test_a_command_makes_folders_but_not_below_a_file(
     ],
 )
 def test_so_do_the_methods(here: Path, save: Callable[[str], None]) -> None:
-    with pytest.raises(MissingFileError, match=r"no folder no/where to write no/where/x in"):
+    with pytest.raises(MissingFileError, match=r"create no/where/x: there is no folder no/where;"):
         save("no/where/x")
-    with pytest.raises(FileError, match=r"text\.txt is no folder, so text\.txt/x"):
+    with pytest.raises(FileError, match=r"create text\.txt/x: text\.txt is no folder"):
         save("text.txt/x")
     save("folder/x")
     assert (here / "folder" / "x").stat().st_size > 0
 
 
 def test_an_index_is_not_built_below_a_file(here: Path) -> None:
-    with pytest.raises(FileError, match=r"text\.txt is no folder, so text\.txt/x"):
+    with pytest.raises(FileError, match=r"create text\.txt/x: text\.txt is no folder"):
         SuffixIndex.build([1, 2, 3], "text.txt/x")
     SuffixIndex.build([1, 2, 3], "made/with/parents")
 

@@ -24,7 +24,7 @@ def file_to_write(path: str | os.PathLike[str]) -> Path:
         raise FileError(f"cannot write {target}: it is a folder; name a file, such as one in it")
     if not target.parent.exists():
         raise MissingFileError(
-            f"there is no folder {target.parent} to write {target} in; make it first, or name "
+            f"cannot create {target}: there is no folder {target.parent}; make it first, or name "
             "another place"
         )
     return target
@@ -48,7 +48,7 @@ def _check(target: Path, folder: Path) -> None:
     except OSError as error:  # such as a name too long
         raise FileError(f"cannot write {target}: {error.strerror}; name another place") from None
     if not is_folder:
-        raise FileError(f"{found} is no folder, so {target} cannot be written; name another place")
+        raise FileError(f"cannot create {target}: {found} is no folder; name another place")
     if not os.access(found, os.W_OK | os.X_OK):
         raise FileError(
             f"cannot write {target}: there is no permission to write in {found}; change it, or "
