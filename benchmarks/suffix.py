@@ -2,9 +2,9 @@
 
     python benchmarks/suffix.py --ids IDS.npy [--rounds 5] [--quick] [--record]
 
-IDS.npy: one array of uint16 token ids, 20 million or more for figures to quote; the first tokens
-of LEXIGRAM_DATA are made into one where none is given. Needs the rivals from the package index;
-those that are missing or refuse are named and left out:
+IDS.npy: one array of uint16 token ids, 20 million or more for figures to quote; the sources
+of Python's standard library are made into one where none is given. Needs the rivals from the
+package index; those that are missing or refuse are named and left out:
 
     pip install tokengrams infini-gram
 
@@ -211,13 +211,13 @@ def rows(what: str, title: str, ready: dict[str, Any], runs: Any, rounds: int) -
     return Table(what, title, "µs", seconds, scale=1e6 / len(runs), wrong=wrong)
 
 
-def corpus_ids() -> Any:
-    """Ids of the text that the named corpora have on this machine, by a vocabulary of its own."""
+def corpus_ids(source: str | Path = "stdlib", vocab_size: int = 16_384) -> Any:
+    """Ids (n,) uint16 of a corpus, given by its name or path, by a vocabulary of its own."""
     from lexigram import Tokenizer
     from lexigram.data import documents
 
-    texts = [document.text for document in documents("stdlib")]
-    tokenizer = Tokenizer.train(texts, 16_384)
+    texts = [document.text for document in documents(source)]
+    tokenizer = Tokenizer.train(texts, vocab_size)
     return np.concatenate([tokenizer.encode_to_numpy(text) for text in texts]).astype(np.uint16)
 
 

@@ -8,30 +8,22 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lexigram import _core
+from lexigram.arguments import SavesTokenizer, integer, optional_integer, tokenizer_json
 from lexigram.errors import InvalidInputError
-from lexigram.ngram import (
-    NgramModel,
-    SavesTokenizer,
-    Smoothing,
-    TokenIds,
-    TokenStream,
-    _count,
-    _ids,
-    _is_stream,
-    _tokenizer_json,
-)
+from lexigram.lm import TokenIds
+from lexigram.ngram import NgramModel, TokenStream
+from lexigram.ngram.streams import Progress, Smoothing, ids_of, meaning
+from lexigram.ngram.words import FilePath
+from lexigram.outputs import file_to_write
 
 __all__ = ["NgramCounts"]
-
-StrPath = str | os.PathLike[str]
-Progress = Callable[[int, int], object]
 
 
 class NgramCounts:
@@ -59,28 +51,20 @@ class NgramCounts:
         files, of which the system keeps in memory what is free. The result depends neither on
         the limit nor on `num_threads`.
         """
-        if _is_stream(tokens):
-            vocab_size = tokens.vocab_size if vocab_size is None else vocab_size
-            if document_separator is None:
-                document_separator = tokens.document_separator
-        if vocab_size is None:
-            raise InvalidInputError(
-                "vocab_size is not given; pass the tokenizer's n_vocab, or a TokenDataset"
-            )
-        vocab_size = _count("vocab_size", vocab_size, least=1)
+        vocab_size, document_separator = meaning(tokens, vocab_size, document_separator)
         core = _core.NgramCounts.count(
-            _ids(tokens, vocab_size),
-            order=_count("order", order),
+            ids_of(tokens, vocab_size),
+            order=integer("order", order),
             vocab_size=vocab_size,
-            document_separator=_optional("document_separator", document_separator),
+            document_separator=document_separator,
             memory_limit=_bytes(memory_limit),
-            num_threads=_optional("num_threads", num_threads),
+            num_threads=optional_integer("num_threads", num_threads),
             progress=progress,
         )
         return cls(core)
 
     @classmethod
-    def load(cls, path: StrPath) -> NgramCounts:
+    def load(cls, path: FilePath) -> NgramCounts:
         """Opens saved counts, mapped into memory, after checking all of the file.
 
         Raises `MissingFileError`, or `FormatError` when any byte is not as written.
@@ -90,7 +74,7 @@ class NgramCounts:
     @classmethod
     def merge(
         cls,
-        parts: Sequence[NgramCounts | StrPath],
+        parts: Sequence[NgramCounts | FilePath],
         *,
         memory_limit: int | None = None,
         progress: Progress | None = None,
@@ -103,13 +87,13 @@ class NgramCounts:
         does not grow with it. Raises `InvalidInputError` if there are no parts, or if they differ
         in order, vocabulary or separator.
         """
-        opened = [part if isinstance(part, NgramCounts) else cls.load(part) for part in parts]
         in_files = _bytes(memory_limit) is not None
+        opened = [part if isinstance(part, NgramCounts) else cls.load(part) for part in parts]
         return cls(_core.NgramCounts.merge([part._core for part in opened], in_files, progress))
 
-    def save(self, path: StrPath) -> None:
+    def save(self, path: FilePath) -> None:
         """Writes the counts to one file in one step (`docs/formats.md`, kind `NGRC`)."""
-        self._core.save(os.fspath(path))
+        self._core.save(str(file_to_write(path)))
 
     def model(
         self,
@@ -125,10 +109,10 @@ class NgramCounts:
         core = self._core.model(
             smoothing=smoothing,
             pseudocount=float(pseudocount),
-            prune=[_count("prune", threshold) for threshold in prune],
-            num_threads=_optional("num_threads", num_threads),
+            prune=[integer("prune", threshold) for threshold in prune],
+            num_threads=optional_integer("num_threads", num_threads),
             progress=progress,
-            tokenizer=_tokenizer_json(tokenizer),
+            tokenizer=tokenizer_json(tokenizer),
         )
         return NgramModel(core)
 
@@ -146,7 +130,7 @@ class NgramCounts:
 
     def ngrams(self, order: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
         """All n-grams of one order, sorted: ids (n, order) uint32 and counts (n,) uint32."""
-        order = _count("order", order)
+        order = integer("order", order)
         ids, counts = self._core.ngrams(order)
         return ids.reshape(-1, order), counts
 
@@ -190,8 +174,4 @@ def _integers(ngram: Any) -> list[int]:
 
 
 def _bytes(memory_limit: Any) -> int | None:
-    return None if memory_limit is None else _count("memory_limit", memory_limit, 1, 2**63 - 1)
-
-
-def _optional(name: str, value: Any) -> int | None:
-    return None if value is None else _count(name, value)
+    return optional_integer("memory_limit", memory_limit, 1, 2**63 - 1)

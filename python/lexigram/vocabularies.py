@@ -10,11 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from pathlib import Path
 
 from lexigram.errors import DownloadError, FormatError
@@ -163,6 +160,11 @@ def _tiktoken_cache(source: Source) -> Path | None:
 
 def _fetch(source: Source, path: Path, progress: Progress | None) -> None:
     """Downloads to a temporary file beside `path`, checks it, and only then puts it in place."""
+    # Loaded here: they take longer to import than the rest of the tokenizer, and few runs fetch.
+    import urllib.error
+    import urllib.request
+    from http.client import HTTPException
+
     remedy = (
         f"put the file there yourself (SHA-256 {source.sha256}), or into tokenizers/{source.file} "
         "of a folder that LEXIGRAM_DATA names"

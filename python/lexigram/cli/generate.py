@@ -19,9 +19,11 @@ from typing import Any
 from rich.text import Text
 
 import lexigram
+from lexigram.cli.arguments import argument_text
 from lexigram.cli.terminal import err, out, visible
 from lexigram.decode import Generation, Strategy, Trace, TraceStep, generate
-from lexigram.errors import FileError, InvalidInputError, MissingFileError
+from lexigram.errors import FileError, InvalidInputError
+from lexigram.outputs import file_to_write
 
 __all__ = ["add_parser"]
 
@@ -71,20 +73,23 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command; the exit status."""
     strategy = Strategy.parse(args.strategy)
-    if args.trace is not None and not args.trace.parent.is_dir():
-        raise MissingFileError(f"there is no folder {args.trace.parent} to save the trace in")
+    prompt = argument_text("--prompt", args.prompt)
+    for stop in args.stop or ():
+        argument_text("--stop", stop)
+    if args.trace is not None:
+        file_to_write(args.trace)
     loaded = lexigram.load(args.model)
     if loaded.tokenizer is None:
         raise InvalidInputError(f"{args.model} carries no tokenizer, so it cannot read a prompt")
     live = out.is_terminal and not args.json
     if live:
         _print_legend(args.color)
-        out.print(Text(visible(args.prompt), "dim"), end="")
+        out.print(Text(visible(prompt), "dim"), end="")
     shown = _Shown(args.color)
     began = time.perf_counter()
     generation = generate(
         loaded.lm,
-        loaded.tokenizer.encode_ordinary(args.prompt),
+        loaded.tokenizer.encode_ordinary(prompt),
         strategy=strategy,
         max_new_tokens=args.max_new_tokens,
         seed=args.seed,

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from lexigram.cli.arguments import argument_text
 from lexigram.cli.sizes import size
 from lexigram.cli.terminal import err, out, progress_bar, visible
 from lexigram.errors import EncodingError, FileError, InvalidInputError
+from lexigram.outputs import folder_to_write
 from lexigram.suffix import Span, SuffixIndex
 
 if TYPE_CHECKING:
@@ -97,6 +99,7 @@ def _build(args: argparse.Namespace) -> int:
     from lexigram import Tokenizer
     from lexigram.data import TokenDataset, tokenize
 
+    folder_to_write(args.out)
     tokenizer = None if args.tokenizer is None else Tokenizer.load(args.tokenizer)
     with ExitStack() as stack:
         if (Path(args.source) / "manifest.json").is_file():
@@ -272,7 +275,7 @@ def _run_of(args: argparse.Namespace, index: SuffixIndex) -> list[int]:
     tokenizer = _tokenizer(index)
     if tokenizer is None:
         raise InvalidInputError(f"{args.index} carries no tokenizer; give the run as --ids")
-    ids = tokenizer.encode_ordinary(args.text)
+    ids = tokenizer.encode_ordinary(argument_text("--text", args.text))
     if not ids:
         raise InvalidInputError("--text is empty; give at least one character")
     return list(ids)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from lexigram import _core
 from lexigram.errors import InvalidInputError, MissingFileError
 from lexigram.folders import cache_folder
+from lexigram.outputs import file_to_write
 from lexigram.tokenizer.stream import (
     StreamDecoder,
     StreamEncoder,
@@ -26,6 +27,7 @@ from lexigram.tokenizer.stream import (
     source_name,
     text_chunks,
 )
+from lexigram.tokenizer.training import train_options
 from lexigram.vocabularies import Vocabulary, source_path, vocabularies
 
 __all__ = ["StreamDecoder", "StreamEncoder", "Tokenizer"]
@@ -103,7 +105,7 @@ class Tokenizer(_core.Tokenizer):
             raise InvalidInputError(
                 "texts is one string, but must be an iterable of texts; pass [text]"
             )
-        options = _options(
+        options = train_options(
             vocab_size,
             pattern=pattern,
             special_tokens=special_tokens,
@@ -139,7 +141,7 @@ class Tokenizer(_core.Tokenizer):
         """
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
-        options = _options(
+        options = train_options(
             vocab_size,
             pattern=pattern,
             special_tokens=special_tokens,
@@ -241,12 +243,12 @@ class Tokenizer(_core.Tokenizer):
     def save(self, path: StrPath) -> None:
         """Writes a `tokenizer.json`, which `load`, Hugging Face's tokenizers and transformers
         read with the same ids."""
-        self.save_json(Path(path))
+        self.save_json(file_to_write(path))
 
     def to_tiktoken(self, path: StrPath) -> None:
         """Writes a `.tiktoken` file: tokens and ranks, without pattern and special tokens. Raises
         `InvalidInputError` for a tokenizer whose merges do not follow from the order of its ids."""
-        self.save_tiktoken(Path(path))
+        self.save_tiktoken(file_to_write(path))
 
     def encode_stream(
         self,
@@ -382,45 +384,6 @@ class Tokenizer(_core.Tokenizer):
 
     def __repr__(self) -> str:
         return f"<Tokenizer {self.name!r}: {self.num_tokens} tokens, pattern {self.pattern!r}>"
-
-
-def _options(
-    vocab_size: int,
-    *,
-    pattern: str | None,
-    special_tokens: Iterable[str],
-    num_threads: int | None,
-    min_frequency: int,
-    max_token_length: int | None,
-    memory_limit: int | None,
-    base: Tokenizer | None,
-    errors: str,
-) -> _core._TrainOptions:
-    """The options of training, checked for what the core's unsigned numbers cannot hold; its own
-    limits are narrower."""
-    if base is not None and not isinstance(base, Tokenizer):
-        raise TypeError(f"base must be a lexigram.Tokenizer, not {type(base).__name__}: {base!r}")
-    for name, value, limit in (
-        ("vocab_size", vocab_size, 2**32),
-        ("num_threads", num_threads, 2**32),
-        ("min_frequency", min_frequency, 2**32),
-        ("max_token_length", max_token_length, 2**32),
-        ("memory_limit", memory_limit, 2**63),
-    ):
-        if value is not None and not 0 <= value < limit:
-            shown = f"2**{limit.bit_length() - 1}"
-            raise InvalidInputError(f"{name} = {value}: must be at least 1 and below {shown}")
-    return {
-        "vocab_size": vocab_size,
-        "pattern": pattern,
-        "special_tokens": list(special_tokens),
-        "num_threads": num_threads,
-        "min_frequency": min_frequency,
-        "max_token_length": max_token_length,
-        "memory_limit": memory_limit,
-        "base": base,
-        "errors": errors,
-    }
 
 
 def _unpickle(cls: type[Tokenizer], content: bytes, name: str) -> Tokenizer:

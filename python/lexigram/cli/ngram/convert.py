@@ -10,6 +10,7 @@ from lexigram.cli.ngram.opening import action, show
 from lexigram.cli.terminal import err, progress_bar
 from lexigram.errors import InvalidInputError, MissingFileError
 from lexigram.ngram import NgramModel
+from lexigram.outputs import file_to_write
 
 _MAGIC = b"LEXIGRAMNGRM"  # docs/formats.md
 
@@ -63,6 +64,7 @@ def open_any(path: Path) -> NgramModel:
 
 
 def _convert(args: argparse.Namespace) -> int:
+    file_to_write(args.out)
     if ".arpa" in (args.out.suffix, Path(args.out.stem).suffix):
         if args.out.suffix != ".arpa":
             raise InvalidInputError(f"{args.out}: ARPA is written as plain text; name it .arpa")
@@ -85,6 +87,7 @@ def _convert(args: argparse.Namespace) -> int:
 
 
 def _prune(args: argparse.Namespace) -> int:
+    file_to_write(args.out)
     before = open_any(args.model)
     after = before.prune(args.threshold)
     after.save(args.out)

@@ -11,6 +11,7 @@ from lexigram.cli.ngram.opening import SOURCE, action, dataset, show
 from lexigram.cli.sizes import size
 from lexigram.cli.terminal import progress_bar
 from lexigram.ngram_counts import NgramCounts
+from lexigram.outputs import file_to_write
 
 
 def add_actions(actions: Any) -> None:
@@ -33,6 +34,7 @@ def add_actions(actions: Any) -> None:
 
 
 def _count(args: argparse.Namespace) -> int:
+    file_to_write(args.out)
     begun = time.perf_counter()
     with (
         dataset(args.source, args.tokenizer) as found,

@@ -18,6 +18,7 @@ from lexigram.cli.terminal import err, out, progress_bar
 from lexigram.errors import FileError, InvalidInputError, MissingDependencyError
 from lexigram.figures import Line, draw_lines
 from lexigram.ngram_curve import CurvePoint, as_csv, learning_curve, verdict
+from lexigram.outputs import folder_to_write
 
 Ids = npt.NDArray[Any]
 
@@ -92,6 +93,7 @@ def _curve(args: argparse.Namespace) -> int:
         raise InvalidInputError(f"--held-out {args.held_out}: use more than 0 and less than 1")
     if not args.orders:
         raise InvalidInputError("--orders: name at least one, as 1-6 or 2,3,5")
+    folder_to_write(args.out)
     pieces = list(_pieces(args.source))
     random.Random(args.seed).shuffle(pieces)
     num_held = max(1, round(len(pieces) * args.held_out))

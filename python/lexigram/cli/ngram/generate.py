@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from lexigram.cli.arguments import argument_text
 from lexigram.cli.ngram.opening import action
 from lexigram.cli.ngram.vocabulary import TokenText, Vocabulary, vocabulary_of
 from lexigram.cli.terminal import err, out, visible
@@ -48,6 +49,8 @@ class _Pieces:
 
 def _generate(args: argparse.Namespace) -> int:
     strategy = Strategy.parse(args.strategy)
+    for stop in args.stop or ():
+        argument_text("--stop", stop)
     model = NgramModel.load(args.model)
     vocabulary = vocabulary_of(model)
     if vocabulary is None:

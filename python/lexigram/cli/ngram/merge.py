@@ -13,6 +13,7 @@ from lexigram.cli.sizes import size
 from lexigram.cli.terminal import err, progress_bar
 from lexigram.errors import InvalidInputError
 from lexigram.ngram_counts import NgramCounts
+from lexigram.outputs import file_to_write
 
 
 def add_actions(actions: Any) -> None:
@@ -44,6 +45,7 @@ def add_actions(actions: Any) -> None:
 
 
 def _merge(args: argparse.Namespace) -> int:
+    file_to_write(args.out or args.counts)
     begun = time.perf_counter()
     if args.counts is not None:
         for name in ("tokenizer", "smoothing", "prune", "quantize", "threads"):

@@ -18,7 +18,8 @@ from lexigram.cli.ngram.opening import action, integers, show
 from lexigram.cli.ngram.vocabulary import Vocabulary, vocabulary_of
 from lexigram.cli.terminal import out
 from lexigram.errors import InvalidInputError
-from lexigram.ngram import NgramModel, _exp
+from lexigram.ngram import NgramModel
+from lexigram.ngram.words import exponential
 
 _BITS = math.log2(math.e)
 
@@ -98,7 +99,7 @@ def _each(args: argparse.Namespace, text: bytes, top: int) -> int:
         "oov": unknown,
         "log10": total / math.log(10),
         "bits": -total * _BITS,
-        "perplexity": _exp(-total / len(rows)) if rows else math.inf,
+        "perplexity": exponential(-total / len(rows)) if rows else math.inf,
     }
     if args.json:
         plain = {key: _finite(value) for key, value in summary.items()}

@@ -20,6 +20,7 @@ from lexigram.cli.sizes import size
 from lexigram.cli.terminal import err, progress_bar
 from lexigram.errors import InvalidInputError
 from lexigram.ngram import NgramModel
+from lexigram.outputs import file_to_write
 
 
 def add_actions(actions: Any) -> None:
@@ -83,6 +84,9 @@ def add_actions(actions: Any) -> None:
 
 
 def _train(args: argparse.Namespace) -> int:
+    for path in (args.out, args.arpa):
+        if path is not None:
+            file_to_write(path)
     begun = time.perf_counter()
     model = _words(args) if args.words else _tokens(args)
     if args.prune_entropy is not None:

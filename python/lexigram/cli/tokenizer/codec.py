@@ -14,8 +14,10 @@ from typing import IO, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from lexigram.cli.arguments import argument_bytes
 from lexigram.cli.tokenizer.opening import Commands, add_command, add_tokenizer, open_tokenizer
 from lexigram.errors import FileError, FormatError, InvalidInputError, MissingFileError
+from lexigram.outputs import file_to_write
 from lexigram.tokenizer import Tokenizer
 
 FORMATS = ("text", "json", "npy", "bin")
@@ -91,10 +93,14 @@ def _encode(args: argparse.Namespace) -> int:
         raise InvalidInputError(f"--json and --format {form} are both given; choose one")
     if form == "npy" and args.out is None:
         raise InvalidInputError("--format npy needs --out FILE: its header comes last; or use bin")
+    if args.out is not None:
+        file_to_write(args.out)
     tokenizer = open_tokenizer(args.tokenizer, args.pattern)
     dtype = _dtype(args, tokenizer)
     arrays = tokenizer.encode_stream(
-        [args.text] if args.text is not None else args.file or sys.stdin.buffer,
+        [argument_bytes("--text", args.text)]
+        if args.text is not None
+        else args.file or sys.stdin.buffer,
         allowed_special="all" if args.allow_special else None,
         disallowed_special=None if args.allow_special else (),
         errors=args.errors,

@@ -8,6 +8,7 @@ from pathlib import Path
 from lexigram.cli.terminal import err, out, visible
 from lexigram.cli.tokenizer.opening import Commands, add_command, add_tokenizer, open_tokenizer
 from lexigram.errors import InvalidInputError
+from lexigram.outputs import file_to_write
 
 
 def add_commands(commands: Commands) -> None:
@@ -26,6 +27,7 @@ def add_commands(commands: Commands) -> None:
 def _convert(args: argparse.Namespace) -> int:
     if args.out.suffix not in {".json", ".tiktoken"}:
         raise InvalidInputError(f"{args.out} must end in .json or .tiktoken")
+    file_to_write(args.out)
     tokenizer = open_tokenizer(args.tokenizer, args.pattern)
     if args.out.suffix == ".json":
         tokenizer.save(args.out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TypeAlias
 
+from lexigram.cli.arguments import argument_text
 from lexigram.errors import InvalidInputError
 from lexigram.tokenizer import Tokenizer
 
@@ -57,4 +58,4 @@ def open_tokenizer(name: str, given_pattern: str | None) -> Tokenizer:
 
 def pattern(name: str) -> str | None:
     """`--pattern` as the library takes it."""
-    return None if name == "none" else name
+    return None if name == "none" else argument_text("--pattern", name)

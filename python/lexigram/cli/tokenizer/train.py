@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lexigram.cli.arguments import argument_text
 from lexigram.cli.terminal import err, out, progress_bar
 from lexigram.cli.tokenizer.opening import Commands, add_command, open_tokenizer, pattern
+from lexigram.outputs import file_to_write
 from lexigram.tokenizer import Tokenizer
 
 END_OF_TEXT = "<|endoftext|>"
@@ -45,6 +47,9 @@ def add_commands(commands: Commands) -> None:
 
 
 def _train(args: argparse.Namespace) -> int:
+    file_to_write(args.out)
+    for token in args.special or ():
+        argument_text("--special", token)
     base = None if args.base is None else open_tokenizer(args.base, args.pattern)
     with progress_bar("Training the tokenizer") as report:
         tokenizer = Tokenizer.train_files(

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from rich.text import Text
 
+from lexigram.cli.arguments import argument_bytes
 from lexigram.cli.terminal import out
 from lexigram.cli.tokenizer.opening import Commands, add_command, add_tokenizer, open_tokenizer
 from lexigram.errors import FileError, InvalidInputError
+from lexigram.outputs import file_to_write
 from lexigram.tokenizer.view import Token, html_page, tokens_of
 
 # Dark on light, in turn: a contrast of at least 7 : 1 on any terminal's background.
@@ -40,9 +42,13 @@ def add_commands(commands: Commands) -> None:
 def _view(args: argparse.Namespace) -> int:
     if args.text is not None and args.file is not None:
         raise InvalidInputError("--text and --file are both given; choose one")
+    if args.html is not None:
+        file_to_write(args.html)
     tokenizer = open_tokenizer(args.tokenizer, args.pattern)
     arrays = tokenizer.encode_stream(
-        [args.text] if args.text is not None else args.file or sys.stdin.buffer,
+        [argument_bytes("--text", args.text)]
+        if args.text is not None
+        else args.file or sys.stdin.buffer,
         allowed_special="all" if args.allow_special else None,
         disallowed_special=None if args.allow_special else (),
         errors=args.errors,
