@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sysconfig
-from collections.abc import Iterator
 from pathlib import Path
 
 # Before torch is loaded, as the command line does: threads wait without spinning.
@@ -25,17 +24,6 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees or leaves anything in the user's run and cache folders."""
     monkeypatch.setenv("LEXIGRAM_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("LEXIGRAM_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _nothing_left_behind() -> Iterator[None]:
-    """No test leaves a file in the folder that pytest was started in: tests write to `tmp_path`."""
-    here = Path.cwd()
-    before = set(here.iterdir())
-    yield
-    new = {path.name for path in set(here.iterdir()) - before}
-    left = sorted(name for name in new if not name.startswith("."))
-    assert not left, f"left behind in {here}: {', '.join(left)}; write it under tmp_path"
 
 
 @pytest.fixture(scope="session")
