@@ -1,6 +1,7 @@
 //! Whole numbers of few bits: packed one after the other, or 16 bits each.
 #![allow(unsafe_code)]
 
+use std::hint::select_unpredictable;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -99,6 +100,35 @@ impl<'a> Ints<'a> {
         }
     }
 
+    /// How many of the numbers of `range`, which rises, after its first are at most `value`.
+    #[inline]
+    pub fn rank(&self, range: Range<usize>, value: u32) -> usize {
+        match *self {
+            Ints::Narrow(values) => {
+                let values = values.get(range).unwrap_or_default();
+                let (mut at, mut size) = (0, values.len());
+                while size > 1 {
+                    let half = size / 2;
+                    // Which half cannot be foreseen; that the place exists can.
+                    let reached = u32::from(values[at + half]) <= value;
+                    at = select_unpredictable(reached, at + half, at);
+                    size -= half;
+                }
+                at
+            }
+            Ints::Packed { .. } => {
+                let (mut at, mut size) = (0, range.len());
+                while size > 1 {
+                    let half = size / 2;
+                    let reached = self.get(range.start + at + half) <= value;
+                    at = select_unpredictable(reached, at + half, at);
+                    size -= half;
+                }
+                at
+            }
+        }
+    }
+
     /// The place of `value` in `range`, which lies in one block and rises.
     #[inline]
     pub fn find(&self, range: Range<usize>, value: u32) -> Option<usize> {
@@ -112,13 +142,8 @@ impl<'a> Ints<'a> {
                 (found != 0 && value <= 0xffff).then(|| base + found.trailing_zeros() as usize)
             }
             Ints::Packed { .. } => {
-                let (mut from, mut size) = (range.start, range.len());
-                while size > 1 {
-                    let half = size / 2;
-                    from += if self.get(from + half) <= value { half } else { 0 };
-                    size -= half;
-                }
-                (size == 1 && self.get(from) == value).then_some(from)
+                let from = range.start + self.rank(range.clone(), value);
+                (!range.is_empty() && self.get(from) == value).then_some(from)
             }
         }
     }

@@ -15,7 +15,6 @@
 //! send it, but no further than the slices reach: each index is checked or clamped where it is
 //! used, so whoever wrote the file, a query ends and answers something.
 
-use std::hint::select_unpredictable;
 use std::ops::Range;
 
 use bytemuck::{Pod, Zeroable};
@@ -295,15 +294,7 @@ impl LevelView<'_> {
         if first == last {
             return range;
         }
-        // How many of the blocks after the first begin with `word` or less.
-        let (mut known, mut size) = (0, last - first);
-        while size > 0 {
-            let half = size.div_ceil(2);
-            let reached = self.samples.get(first + known + half) <= word;
-            known = select_unpredictable(reached, known + half, known);
-            size -= half;
-        }
-        let block = first + known;
+        let block = first + self.samples.rank(first..last + 1, word);
         range.start.max(block * BLOCK)..range.end.min((block + 1) * BLOCK)
     }
 }
