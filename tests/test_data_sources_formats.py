@@ -157,9 +157,7 @@ def test_a_file_with_a_delimiter_is_not_held(monkeypatch: pytest.MonkeyPatch) ->
         assert peak < 20e6, options
 
 
-def test_a_long_piece_is_no_quadratic_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_piece_is_no_quadratic_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from lexigram.data import formats
 
     monkeypatch.setattr(formats, "_CHUNK", 1000)
@@ -305,6 +303,46 @@ def test_a_byte_order_mark_before_the_first_row_is_no_part_of_it(tmp_path: Path)
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'\xef\xbb\xbf{"text": "\xef\xbb\xbfa"}\r\n\r\n{"text": "b"}\r\n')
     assert texts(path) == ["\ufeffa", "b"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+ROWS = st.dictionaries(st.sampled_from(["text", "a"]), JSON) | JSON
+
+
+@given(
+    st.lists(
+        st.tuples(ROWS, st.booleans(), st.sampled_from(["", " ", "\t", "\ufeff"]))
+        | st.binary(max_size=6).map(lambda b: b.replace(b"\n", b"")),
+        max_size=5,
+    ),
+    st.sampled_from([b"\n", b"\r\n", b" \n", b"x\n"]),
+)
+def test_json_lines_are_what_json_makes_of_them(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[object], end: bytes
+) -> None:
+    lines = [
+        row
+        if isinstance(row, bytes)
+        else (row[2] + json.dumps(row[0], ensure_ascii=row[1])).encode("utf-8", "surrogatepass")  # type: ignore[index]
+        for row in rows
+    ]
+    path = tmp_path_factory.mktemp("json") / "a.jsonl"
+    path.write_bytes(end.join([*lines, b""]))
+    expected, bad = [], 0
+    for number, line in enumerate(path.read_bytes().split(b"\n")):
+        try:
+            row = json.loads((line.removeprefix(b"\xef\xbb\xbf") if number == 0 else line).decode())
+            row["text"].encode()
+            expected.append(row["text"])
+        except Exception:
+            bad += bool(line.strip())
+    skipped: list[LexigramError] = []
+    assert texts(path, errors="skip", on_skip=skipped.append) == expected
+    assert len(skipped) == bad
 
 
 def test_errors_name_the_line(tmp_path: Path) -> None:

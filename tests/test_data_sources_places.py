@@ -288,7 +288,19 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
         return FakeStream(state.rows, state.fails)
 
     monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1")
     return state
+
+
+def test_the_hub_without_a_network(
+    hub: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", "https://name.invalid")
+    with pytest.raises(DownloadError, match=r"cannot read hf://a/b: no connection \(.*network"):
+        texts("hf://a/b")
+    assert hub.asked == [], "at once"
 
 
 def test_a_dataset_of_the_hub_is_streamed(hub: types.SimpleNamespace) -> None:

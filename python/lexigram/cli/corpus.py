@@ -118,9 +118,9 @@ def _list(args: argparse.Namespace) -> int:
         table.add_row(corpus.name, here, hashes or "-", corpus.licence, corpus.description)
     out.print(table)
     out.print(
-        "here: fetch means that lexigram corpus fetch NAME brings it. hash: what a file is compared "
-        "with: a SHA-256\nthat lexigram knows (pinned), or that of the first file that comes "
-        "(first use; then remembered).",
+        "here: fetch means that lexigram corpus fetch NAME brings it. hash: what a file is "
+        "compared with: a SHA-256\nthat lexigram knows (pinned), or that of the first file that "
+        "comes (first use; then remembered).",
         style="dim",
     )
     return 0

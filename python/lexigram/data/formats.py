@@ -117,21 +117,41 @@ class Reader:
 
     def _pieces(self, file: BinaryIO, path: str) -> Iterator[Document]:
         at, line = 0, 1
+        between = (self._delimiter or "").encode()
+        lines = between.count(b"\n")
         for number, piece in enumerate(_split(file, self._delimiter)):
-            name = f"{path}#{number}" if self._delimiter else path
+            name = f"{path}#{number}" if between else path
             if piece:
-                yield from self.decoded(piece, name, at, line)
-            between = (self._delimiter or "").encode()
-            at += len(piece) + len(between)
-            if self._delimiter:
-                line += piece.count(b"\n") + between.count(b"\n")
+                try:  # the rule; the exception is dealt with in `decoded`
+                    text = piece.decode()
+                except UnicodeDecodeError:
+                    yield from self.decoded(piece, name, at, line)
+                else:
+                    yield Document(text, name)
+            if between:
+                at += len(piece) + len(between)
+                line += piece.count(b"\n") + lines
 
     def _json_lines(self, file: BinaryIO, path: str) -> Iterator[Document]:
+        decode, field = json.JSONDecoder().raw_decode, self._text_field
         for number, line in enumerate(file, 1):
+            name = f"{path}:{number}"
+            # What almost all rows are is read here; `_json_line` says the same of any row, slower.
+            if line[:1] == b"{" and b"\\u" not in line:
+                try:
+                    row = line.decode()
+                    found, end = decode(row)
+                    text = found[field]
+                except (ValueError, KeyError, RecursionError):
+                    pass
+                else:
+                    if isinstance(text, str) and row[end:] in ("\n", "\r\n", ""):
+                        yield Document(text, name)
+                        continue
             if number == 1:
                 line = line.removeprefix(_BOM)  # some editors put one before the first row
             if line.strip():
-                yield from self._json_line(line, f"{path}:{number}")
+                yield from self._json_line(line, name)
 
     def _json_line(self, line: bytes, name: str) -> Iterator[Document]:
         for decoded in self.decoded(line, name):

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
+import socket
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +16,7 @@ from lexigram.errors import DownloadError, InvalidInputError, MissingDependencyE
 __all__ = ["is_dataset", "rows"]
 
 _SCHEME = "hf://"
+_HUB = "https://huggingface.co"
 _NAME = re.compile(
     r"(?P<name>[\w.-]+(?:/[\w.-]+)?)(?:@(?P<revision>[\w.-]+))?"
     r"(?:/(?P<config>[\w.+-]+))?(?::(?P<split>[\w.+-]+))?",
@@ -53,6 +58,10 @@ def rows(address: str, column: str) -> Iterator[object]:
             return
         except (InvalidInputError, MissingDependencyError):
             raise
+        except socket.gaierror as error:
+            raise DownloadError(
+                f"cannot read {address}: no connection ({error.strerror}); it needs the network"
+            ) from None
         except Exception as error:  # of the Hub, of its HTTP client, of a reader of some format
             what = " ".join(str(error).split()) or "no reason given"
             raise DownloadError(
@@ -62,7 +71,18 @@ def rows(address: str, column: str) -> Iterator[object]:
         yield row
 
 
+def _reach() -> None:
+    """Fails at once where there is no network: the Hub's client would try for half a minute, and
+    say so many times. Behind a proxy, which finds the Hub itself, nothing is tried."""
+    proxies = urllib.request.getproxies()
+    host = urllib.parse.urlsplit(os.environ.get("HF_ENDPOINT") or _HUB).hostname
+    if not host or "https" in proxies or "all" in proxies or os.environ.get("HF_HUB_OFFLINE"):
+        return
+    socket.getaddrinfo(host, 443)
+
+
 def _rows(datasets: Any, address: str, column: str, match: re.Match[str]) -> Iterator[object]:
+    _reach()
     stream = datasets.load_dataset(
         match["name"],
         match["config"],

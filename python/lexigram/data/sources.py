@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import TypeAlias, get_args
 
 from lexigram.data.corpora import Corpus, corpora, fetch_corpus, stdlib_files
@@ -97,12 +98,13 @@ def documents(
         if meter is not None:
             found = list(found)
             meter.expect(found)
-        return (document for place in found for document in how.read(place))
+        return chain.from_iterable(map(how.read, found))
 
     found = _found(source, text_field, on_skip, reader, read)
     if max_chars is not None:
         found = (part for document in found for part in _cut(document, max_chars))
-    return _first(filter(keep, found) if keep else found, max_documents)
+    found = filter(keep, found) if keep else found
+    return found if max_documents is None else _first(found, max_documents)
 
 
 def _found(
@@ -207,7 +209,7 @@ class _Meter:
             self._progress(self._done, max(self._done, self._total) if self._total else 0)
 
 
-def _first(found: Iterator[Document], limit: int | None) -> Iterator[Document]:
+def _first(found: Iterator[Document], limit: int) -> Iterator[Document]:
     for count, document in enumerate(found, 1):
         yield document
         if count == limit:
