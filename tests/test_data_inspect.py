@@ -151,3 +151,25 @@ def test_tokens_as_text(
     assert "' '" in capsys.readouterr().out
     assert run(*argv, files[1]) == 1
     assert "310.json is not the tokenizer of" in capsys.readouterr().err
+
+
+def test_bars_within_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A download within a command that shows a bar already, as on a terminal."""
+    import io
+
+    from rich.console import Console
+
+    from lexigram.cli import terminal
+
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=True, color_system=None, width=120)
+    monkeypatch.setattr(terminal, "err", console)
+    with terminal.progress_bar("Tokenizing", unit="tokens") as outer:
+        outer(10, 100)
+        with terminal.progress_bar("Fetching x", unit="bytes") as inner:
+            inner(1_500_000, 3_000_000)
+            terminal._open[0].refresh()
+        outer(100, 100)
+    assert terminal._open == []
+    for words in ("Tokenizing", "10/100 tokens", "Fetching x", "1.5/3.0 MB"):
+        assert words in shown.getvalue()

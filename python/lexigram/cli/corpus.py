@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any, get_args
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from lexigram.cli.terminal import err, out, progress_bar, visible
 from lexigram.data import Corpus, corpora, corpus_path, documents, fetch_corpus
@@ -111,7 +111,8 @@ def _list(args: argparse.Namespace) -> int:
         ]
         out.print(json.dumps(rows))
         return 0
-    table = Table("name", "here", "hash", "licence", "description", box=None, pad_edge=False)
+    columns = ("here", "hash", "licence", "description")
+    table = Table(Column("name", no_wrap=True), *columns, box=None, pad_edge=False)
     for corpus, place in found:
         here = "yes" if place else "fetch" if all(f.address for f in corpus.files) else "no"
         hashes = ", ".join(dict.fromkeys(_hash_of(file) for file in corpus.files))
