@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from http_files import FileServer, file_server
-from lexigram import downloads
-from lexigram.downloads import Progress, RemoteFile, RemoteStream, download, sha256_of, watch
+from lexigram.downloads import Progress, RemoteFile, download, sha256_of, watch
+from lexigram.downloads import stream as http
+from lexigram.downloads.stream import RemoteStream
 from lexigram.errors import DownloadError
 
 BODY = random.Random(1).randbytes(100_000)
@@ -218,7 +219,7 @@ def test_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_stream_is_the_file_or_an_error(
     body: bytes, cuts: list[int], ranges: bool, chunked: bool, size: int
 ) -> None:
-    pauses, downloads._PAUSES = downloads._PAUSES, (0.0, 0.0)
+    pauses, http._PAUSES = http._PAUSES, (0.0, 0.0)
     try:
         with file_server() as server:
             address = server.holds("/f", body, cuts=list(cuts), ranges=ranges, chunked=chunked)
@@ -233,7 +234,7 @@ def test_a_stream_is_the_file_or_an_error(
             else:
                 assert b"".join(pieces) == body
     finally:
-        downloads._PAUSES = pauses
+        http._PAUSES = pauses
 
 
 def test_a_file_that_changes_while_it_is_read(server: FileServer) -> None:

@@ -6,8 +6,6 @@ import importlib
 import os
 import re
 import socket
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -74,6 +72,9 @@ def rows(address: str, column: str) -> Iterator[object]:
 def _reach() -> None:
     """Fails at once where there is no network: the Hub's client would try for half a minute, and
     say so many times. Behind a proxy, which finds the Hub itself, nothing is tried."""
+    import urllib.parse
+    import urllib.request
+
     proxies = urllib.request.getproxies()
     host = urllib.parse.urlsplit(os.environ.get("HF_ENDPOINT") or _HUB).hostname
     if not host or "https" in proxies or "all" in proxies or os.environ.get("HF_HUB_OFFLINE"):

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from lexigram.data.compression import COMPRESSED, guarded
-from lexigram.downloads import RemoteStream
 from lexigram.errors import (
     EncodingError,
     FileError,
@@ -204,6 +203,8 @@ class _Unclosed:
 
 
 def _web(address: str) -> Place:
+    from lexigram.downloads.stream import RemoteStream
+
     return Place(address.partition("#")[0], lambda: RemoteStream(address), seekable=False)
 
 

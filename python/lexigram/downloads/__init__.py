@@ -12,23 +12,19 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
-import io
 import os
 import shutil
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 from lexigram.errors import DownloadError
 
-__all__ = ["Progress", "RemoteFile", "RemoteStream", "download", "sha256_of", "watch"]
+__all__ = ["Progress", "RemoteFile", "download", "sha256_of", "watch"]
 
 Progress: TypeAlias = "Callable[[int, int], object]"
 """Called with the bytes that are there and their total (0: not known)."""
@@ -39,9 +35,6 @@ watch: ContextVar[Callable[[str], AbstractContextManager[Progress]] | None] = Co
 """Who shows downloads that their caller does not watch; the command line sets it. It is given the
 file's name."""
 
-_TIMEOUT = 30.0
-_PAUSES = (0.5, 2.0, 5.0)  # seconds before a connection that was cut is made again
-_AGAIN = frozenset({429, 500, 502, 503, 504})
 _CHUNK = 1 << 20
 _WAIT = 0.2
 
@@ -58,138 +51,6 @@ class RemoteFile:
     """None: nobody has published it. The first one that comes is believed and remembered."""
     num_bytes: int | None = None
     """Its size, where that is published."""
-
-
-class _Broken(DownloadError):
-    def __init__(self, address: str, what: str) -> None:
-        self.what = " ".join(what.split()) or "no reason given"
-        super().__init__(f"cannot read {address}: {self.what}")
-
-
-class _Stale(_Broken):
-    """What is here already is not the begin of what the server has."""
-
-
-class RemoteStream(io.RawIOBase):
-    """The bytes at an address, from `start` on. A connection that is cut is made again from where
-    it was, as often as it brings something new. Raises `DownloadError`.
-
-    Bytes of two versions are never joined: the second request carries If-Range. Where the server
-    names no version, a cut is final, unless `pinned` says that the caller compares a hash."""
-
-    def __init__(self, address: str, *, start: int = 0, pinned: bool = False) -> None:
-        super().__init__()
-        self.total: int | None = None
-        """Bytes of the whole; None: the server does not say."""
-        self.position = start
-        """Bytes before the next one."""
-        self._address = address
-        self._pinned = pinned
-        self._version: str | None = None
-        self._skip = 0
-        self._best = start
-        self._tries = 0
-        self._connected = False
-        self._response: Any = None
-        self._connect()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while True:
-            why, data = "", b""
-            try:
-                if self._response:  # read1: what came of a chunk before a cut is not lost
-                    data = self._response.read1(min(len(buffer), self._skip or len(buffer)))
-            except (OSError, HTTPException) as error:
-                why = f" ({type(error).__name__})"
-            length = len(data)
-            if length and self._skip:
-                self._skip -= length
-                continue
-            buffer[:length] = data
-            self.position += length
-            if length or (not why and self._is_end()):
-                return length
-            total = f" of {self.total}" if self.total is not None else ""
-            self._again(f"the connection ended after {self.position}{total} bytes{why}")
-
-    def _is_end(self) -> bool:
-        return not self._skip and (self.total is None or self.position >= self.total)
-
-    def _again(self, what: str) -> None:
-        """Connects anew, after a pause; raises if that has brought nothing several times."""
-        self._close_response()
-        self._tries = 0 if self.position > self._best else self._tries
-        self._best = max(self._best, self.position)
-        if self._tries == len(_PAUSES) or (self._version is None and not self._pinned):
-            raise _Broken(self._address, what)
-        time.sleep(_PAUSES[self._tries])
-        self._tries += 1
-        self._connect()
-
-    def _connect(self) -> None:
-        headers = {"User-Agent": "lexigram"}
-        if self.position:
-            headers["Range"] = f"bytes={self.position}-"
-            if self._version is not None:
-                headers["If-Range"] = self._version
-        try:
-            request = urllib.request.Request(self._address, headers=headers)
-            self._response = urllib.request.urlopen(request, timeout=_TIMEOUT)
-        except urllib.error.HTTPError as error:
-            with error:
-                if error.code == 416 and self.position:
-                    self.total = _total(error.headers.get("Content-Range", ""))
-                    if self.total == self.position:
-                        return None  # all of it was there already
-                    what = f"there are {self.position} bytes here, more than the server has"
-                    raise _Stale(self._address, what) from error
-                what = f"the server answers {error.code} {error.reason}"
-                if error.code in _AGAIN and (self._version is not None or self._pinned):
-                    return self._again(what)
-                raise _Broken(self._address, what) from error
-        except urllib.error.URLError as error:
-            what = f"no connection ({error.reason})"
-            if self._connected:
-                return self._again(what)
-            raise _Broken(self._address, what) from error
-        except (OSError, HTTPException, ValueError) as error:
-            raise _Broken(self._address, f"{type(error).__name__}: {error}") from error
-        self._accept(self._response)
-        return None
-
-    def _accept(self, response: Any) -> None:
-        headers = response.headers
-        etag = headers.get("ETag")
-        version = etag if etag and not etag.startswith("W/") else headers.get("Last-Modified")
-        if self._version not in (None, version):
-            raise _Broken(self._address, "the file changed on the server while it was read")
-        self._version, self._connected = version, True
-        if response.status == 206:
-            content = headers.get("Content-Range", "")
-            if not content.startswith(f"bytes {self.position}-"):
-                raise _Stale(self._address, f"the server answers with the range {content!r}")
-            self.total, self._skip = _total(content), 0
-        else:
-            length = headers.get("Content-Length", "")
-            self.total = int(length) if length.isdigit() else None
-            self._skip = self.position  # the server sends all of it again
-
-    def _close_response(self) -> None:
-        if self._response is not None:
-            self._response.close()
-            self._response = None
-
-    def close(self) -> None:
-        self._close_response()
-        super().close()
-
-
-def _total(content_range: str) -> int | None:
-    _, _, total = content_range.partition("/")
-    return int(total) if total.isdigit() else None
 
 
 def sha256_of(path: Path) -> str:
@@ -220,6 +81,8 @@ def download(
 
     Raises `DownloadError`. What came before a cut, or before an exception of `progress`, is kept.
     """
+    from lexigram.downloads.stream import Broken
+
     expected = sha256 or remote.sha256
 
     def failed(what: str) -> DownloadError:
@@ -235,7 +98,7 @@ def download(
                     part.remove()  # another process was faster
                     return found
                 return _fill(part, path, remote, expected, largest, report, failed)
-        except _Broken as error:
+        except Broken as error:
             raise failed(error.what) from error
         except DownloadError:
             raise
@@ -252,6 +115,8 @@ def _fill(
     report: Progress | None,
     failed: Callable[[str], DownloadError],
 ) -> str:
+    from lexigram.downloads.stream import RemoteStream, Stale
+
     if expected is None:
         part.clear()  # nothing would say whether what is left belongs to the same version
     while True:
@@ -275,7 +140,7 @@ def _fill(
                         raise failed(f"it has more than {largest} bytes")
                     if report is not None:
                         report(stream.position, stream.total or remote.num_bytes or 0)
-        except _Stale:
+        except Stale:
             if not left:
                 raise
             part.clear()
