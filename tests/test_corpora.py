@@ -15,11 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from http_files import FileServer, file_server
-from lexigram import downloads
 from lexigram.cli import corpus as command
 from lexigram.data import Corpus, Document, catalogue, corpora, corpus_path, documents, fetch_corpus
 from lexigram.data.corpora import corpus_sha256
-from lexigram.downloads import RemoteFile
+from lexigram.downloads import RemoteFile, stream
 from lexigram.errors import DownloadError, FormatError, MissingFileError
 
 STORIES = b"\n\nOne day.\n\nTwo.\n<|endoftext|>\n\nOnce upon\na time.\n<|endoftext|>\n"
@@ -36,7 +35,7 @@ def sha256(body: bytes) -> str:
 @pytest.fixture(autouse=True)
 def _nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LEXIGRAM_DATA", raising=False)
-    monkeypatch.setattr(downloads, "_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(stream, "_PAUSES", (0.01, 0.01))
     monkeypatch.chdir(tmp_path)
 
 

@@ -15,8 +15,8 @@ import fsspec
 import pytest
 
 from http_files import FileServer, file_server
-from lexigram import downloads
 from lexigram.data import Document, documents
+from lexigram.downloads import stream
 from lexigram.errors import (
     DownloadError,
     EncodingError,
@@ -166,7 +166,7 @@ def test_a_named_pipe(tmp_path: Path) -> None:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(downloads, "_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(stream, "_PAUSES", (0.01, 0.01))
     with file_server() as found:
         yield found
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from http_files import FileServer, file_server
+from lexigram import downloads
 from lexigram.downloads import Progress, RemoteFile, download, sha256_of, watch
 from lexigram.downloads import stream as http
 from lexigram.downloads.stream import RemoteStream
@@ -26,7 +27,7 @@ BODY = random.Random(1).randbytes(100_000)
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(downloads, "_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(http, "_PAUSES", (0.01, 0.01))
     monkeypatch.setattr(downloads, "_WAIT", 0.01)
     with file_server() as found:
         yield found

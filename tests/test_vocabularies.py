@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from tiktoken_ext import openai_public
 
-from lexigram import Tokenizer, downloads, vocabularies
-from lexigram.downloads import RemoteFile
+from lexigram import Tokenizer, vocabularies
+from lexigram.downloads import RemoteFile, stream
 from lexigram.errors import (
     DownloadError,
     FormatError,
@@ -65,7 +65,7 @@ def _nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the folders that a test fills: no data, no cache, not even tiktoken's."""
     monkeypatch.delenv("LEXIGRAM_DATA", raising=False)
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path / "tiktoken"))
-    monkeypatch.setattr(downloads, "_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(stream, "_PAUSES", (0.01, 0.01))
     monkeypatch.chdir(tmp_path)
 
 
