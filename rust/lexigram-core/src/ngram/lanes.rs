@@ -8,12 +8,12 @@
 //! one that was not asked for before in the other, but for what is usually near:
 //!
 //! * *open*: the score of the id before is given out; of each suffix of the context (their nodes
-//!   are known), followers and weight are read, and the block where the next id may lie among the
-//!   followers is found and asked for;
+//!   are known) the followers are read, and the block where the next id may lie among them is found
+//!   and asked for;
 //! * *read*: the id is searched in those blocks from the shortest context up. The longest that
-//!   has it gives the score; its value, and the lines of all hits, the nodes of the next context,
-//!   are asked for;
-//! * *reach*: what those lines say is elsewhere, of long lists and rare weights, is asked for.
+//!   has it gives the score; its value, the weights of the longer ones, and the lines of all hits,
+//!   the nodes of the next context, are asked for;
+//! * *reach*: what those lines keep elsewhere, the numbers of many followers, is asked for.
 
 use std::ops::Range;
 
@@ -27,14 +27,16 @@ const LANES: usize = 32;
 /// A piece is at least that long, unless its sequence is shorter: it pays for its first N − 1 ids.
 const LEAST: usize = 64;
 
-/// The score of one id, but for its last term.
-#[derive(Clone, Copy, Default)]
+/// What the score of one id is made of.
+#[derive(Clone, Copy)]
 struct Pending {
-    /// The weights paid.
-    paid: f64,
-    /// The n-gram: 1 + `level` ids; `node` is [`ABSENT`] if there is none and `paid` is all.
+    /// The n-gram: 1 + `level` ids; `node` is [`ABSENT`] if there is none, and 1/V is paid.
     level: u8,
     node: u32,
+    /// The contexts whose weights are paid have `level` + 1 to `length` ids, without an n-gram
+    /// `length` alone.
+    length: u8,
+    contexts: [u32; MAX_ORDER],
 }
 
 /// One place of the array.
@@ -50,7 +52,6 @@ struct Lane {
     nodes: [u32; MAX_ORDER],
     /// Where the next id may be among the followers of those.
     followers: [(u32, u32); MAX_ORDER],
-    weights: [f64; MAX_ORDER],
     pending: Pending,
 }
 
@@ -146,8 +147,7 @@ impl<'a, 'm, T: Copy + Into<u32>, R, W: Fn(f64, u8) -> R> Lanes<'a, 'm, T, R, W>
             length: 0,
             nodes: [ABSENT; MAX_ORDER],
             followers: [(0, 0); MAX_ORDER],
-            weights: [0.0; MAX_ORDER],
-            pending: Pending::default(),
+            pending: Pending { level: 0, node: ABSENT, length: 0, contexts: [ABSENT; MAX_ORDER] },
         })
     }
 
@@ -157,20 +157,33 @@ impl<'a, 'm, T: Copy + Into<u32>, R, W: Fn(f64, u8) -> R> Lanes<'a, 'm, T, R, W>
         if at < lane.begin {
             return;
         }
-        let Pending { paid, level, node } = lane.pending;
-        self.out[at - self.base] = match node {
-            ABSENT => (self.what)(paid, 0),
-            node => {
-                let logprob = self.query.levels[usize::from(level)].logprob(node as usize);
-                (self.what)(paid + logprob, level + 1)
+        let Pending { level, node, length, ref contexts } = lane.pending;
+        let (level, length) = (usize::from(level), usize::from(length));
+        let weight = |j| self.weight(j, contexts[j]);
+        self.out[at - self.base] = match (node, self.query.uniform) {
+            (ABSENT, Some(uniform)) => (self.what)(weight(length) + uniform, 0),
+            _ => {
+                let paid: f64 = (level + 1..=length).rev().map(weight).sum();
+                let logprob = self.query.levels[level].logprob(node as usize);
+                (self.what)(paid + logprob, level as u8 + 1)
             }
         };
+    }
+
+    /// ln of the weight of a context of j ids.
+    #[inline]
+    fn weight(&self, j: usize, node: u32) -> f64 {
+        match node {
+            ABSENT => self.query.missing,
+            _ if j == 1 => self.roots[node as usize].weight.into(),
+            _ => self.query.levels[j - 1].backoff(node as usize),
+        }
     }
 
     #[inline]
     fn reach(&self, lane: &Lane) {
         for j in (2..=lane.length).filter(|&j| lane.nodes[j] != ABSENT) {
-            self.query.levels[j - 1].prefetch_rest(lane.nodes[j] as usize);
+            self.query.levels[j - 1].prefetch_followers(lane.nodes[j] as usize);
         }
     }
 
@@ -181,19 +194,15 @@ impl<'a, 'm, T: Copy + Into<u32>, R, W: Fn(f64, u8) -> R> Lanes<'a, 'm, T, R, W>
             let node = lane.nodes[j];
             lane.followers[j] = (0, 0);
             if node == ABSENT {
-                lane.weights[j] = self.query.missing;
                 continue;
             }
-            let (above, level) = (&self.query.levels[j - 1], &self.query.levels[j]);
-            let mut range;
-            if j == 1 {
+            let level = &self.query.levels[j];
+            let mut range = if j == 1 {
                 let root = &self.roots[node as usize];
-                lane.weights[j] = root.weight.into();
-                range = root.from as usize..root.to as usize;
+                root.from as usize..root.to as usize
             } else {
-                lane.weights[j] = above.backoff(node as usize);
-                range = above.followers(node as usize);
-            }
+                self.query.levels[j - 1].followers(node as usize)
+            };
             if range.is_empty() {
                 continue;
             }
@@ -226,19 +235,20 @@ impl<'a, 'm, T: Copy + Into<u32>, R, W: Fn(f64, u8) -> R> Lanes<'a, 'm, T, R, W>
                 None => {}
             }
         }
-        let mut paid = 0.0;
-        lane.pending = match self.query.uniform {
-            Some(uniform) if longest < lane.length => {
-                Pending { paid: lane.weights[lane.length] + uniform, level: 0, node: ABSENT }
-            }
-            _ => {
-                for j in (longest + 1..=lane.length).rev() {
-                    paid += lane.weights[j];
-                }
-                self.query.levels[longest].values.prefetch(hits[longest] as usize);
-                Pending { paid, level: longest as u8, node: hits[longest] }
-            }
+        let node = match self.query.uniform {
+            Some(_) if longest < lane.length => ABSENT,
+            _ => hits[longest],
         };
+        if node != ABSENT {
+            self.query.levels[longest].values.prefetch(node as usize);
+        }
+        let (level, length) = (longest as u8, lane.length as u8);
+        lane.pending = Pending { level, node, length, contexts: lane.nodes };
+        for j in (longest + 1).max(2)..=lane.length {
+            if lane.nodes[j] != ABSENT {
+                self.query.levels[j - 1].prefetch_backoff(lane.nodes[j] as usize);
+            }
+        }
         lane.length = self.query.next_length(lane.length, id);
         for j in 1..=lane.length {
             lane.nodes[j] = hits[j - 1];

@@ -124,9 +124,9 @@ impl Line {
         self.rare as usize + before as usize
     }
 
-    /// Begins to load what [`Line::followers`] and [`Line::backoff`] read elsewhere.
+    /// Begins to load what [`Line::followers`] reads elsewhere.
     #[inline]
-    fn prefetch(&self, at: usize, long: &[u32], rare: &[f32]) {
+    fn prefetch_long(&self, at: usize, long: &[u32]) {
         let full = full_fields(self.degrees);
         if full != [0, 0] {
             let shift = 4 * (at & 15) as u32;
@@ -136,6 +136,11 @@ impl Line {
             let place = self.long.wrapping_add(rank.saturating_sub(1)) as usize;
             long.get(place).into_iter().for_each(crate::prefetch);
         }
+    }
+
+    /// Begins to load what [`Line::backoff`] reads elsewhere.
+    #[inline]
+    fn prefetch_rare(&self, at: usize, rare: &[f32]) {
         if self.codes[at] == RARE {
             rare.get(self.place_in_rare(at)).into_iter().for_each(crate::prefetch);
         }
@@ -255,11 +260,19 @@ impl LevelView<'_> {
         }
     }
 
-    /// Begins to load what they read that is not in the line itself, which must be near.
+    /// Begins to load what [`Self::followers`] reads that is not in the line, which must be near.
     #[inline]
-    pub fn prefetch_rest(&self, i: usize) {
+    pub fn prefetch_followers(&self, i: usize) {
         if let Some(line) = self.lines.get(i / BLOCK) {
-            line.prefetch(i % BLOCK, self.long, self.rare);
+            line.prefetch_long(i % BLOCK, self.long);
+        }
+    }
+
+    /// Begins to load what [`Self::backoff`] reads that is not in the line, which must be near.
+    #[inline]
+    pub fn prefetch_backoff(&self, i: usize) {
+        if let Some(line) = self.lines.get(i / BLOCK) {
+            line.prefetch_rare(i % BLOCK, self.rare);
         }
     }
 
