@@ -104,6 +104,14 @@ impl Dataset {
         })
     }
 
+    /// Begins to load the ids at the start of a run, where the machine can be asked to: the rest
+    /// follows by itself once it is read.
+    pub fn prefetch(&self, run: &Range<u64>) {
+        let shard = self.tokens.partition_point(|&start| start <= run.start) - 1;
+        let start = (run.start - self.tokens[shard]) as usize;
+        self.shards[shard].prefetch(start, (run.end - run.start) as usize);
+    }
+
     /// The token at `index`, which must be in the stream.
     pub fn at(&self, index: u64) -> Result<u32> {
         let shard = self.tokens.partition_point(|&start| start <= index) - 1;

@@ -16,6 +16,7 @@
 //! shuffle and drop_last, never on rank, world size or threads; going to any step takes constant
 //! time; within an epoch of a source no token is a target twice.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::dataset::Dataset;
@@ -97,6 +98,16 @@ struct Source {
     plan: Plan,
     seed: u64,
 }
+
+/// Targets of a row that stand in the stream one after another.
+struct Run<'a> {
+    row: usize,
+    dataset: &'a Dataset,
+    targets: Range<u64>,
+}
+
+/// How many runs ahead memory is asked for.
+const AHEAD: usize = 2;
 
 /// The order of an epoch of a source.
 struct Epoch {
@@ -264,6 +275,7 @@ impl Loader {
         let within = (self.schedule.is_some() && shuffle)
             .then(|| Permutation::new(batch_size, seed, u64::MAX - step));
         let mut epochs: Vec<Option<Epoch>> = self.sources.iter().map(|_| None).collect();
+        let mut runs: Vec<Run<'_>> = Vec::with_capacity(self.rows_at(step));
         for i in 0..self.rows_at(step) {
             let of_batch = rank + i as u64 * world_size;
             let (source, epoch, row) = match &self.schedule {
@@ -289,12 +301,30 @@ impl Loader {
             }
             let Some(epoch) = place else { continue };
             let row = epoch.order.as_ref().map_or(row, |order| order.at(row));
-            let (mut at, end) = (i * self.seq_len(), (i + 1) * self.seq_len());
+            source.plan.row(row, epoch.cut, &mut |targets| {
+                runs.push(Run { row: i, dataset: &source.dataset, targets });
+            });
+        }
+        self.write(&runs, &mut batch)
+    }
+
+    /// Writes the runs, which are sorted by row. All places are known before the first is read, so
+    /// that memory can be asked for two rows ahead: else each row waits for its first line.
+    fn write<T: Value>(&self, runs: &[Run<'_>], batch: &mut Rows<'_, T>) -> Result<()> {
+        let mut ahead = runs.iter();
+        for run in ahead.by_ref().take(AHEAD) {
+            run.dataset.prefetch(&run.targets);
+        }
+        for row in runs.chunk_by(|a, b| a.row == b.row) {
+            let (mut at, end) = (row[0].row * self.seq_len(), (row[0].row + 1) * self.seq_len());
             let mut document = 0;
-            source.plan.row(row, epoch.cut, &mut |piece| {
-                batch.write(&source.dataset, piece, &mut at, &mut document)
-            })?;
-            let separator = source.dataset.manifest().vocabulary.document_separator;
+            for run in row {
+                if let Some(next) = ahead.next() {
+                    next.dataset.prefetch(&next.targets);
+                }
+                batch.write(run.dataset, run.targets.clone(), &mut at, &mut document)?;
+            }
+            let separator = row[0].dataset.manifest().vocabulary.document_separator;
             batch.pad(separator, at..end, document);
         }
         Ok(())

@@ -77,23 +77,17 @@ impl Plan {
     }
 
     /// Calls `each` with the runs of targets of a row; `cut` is where the circle begins.
-    pub fn row(
-        &self,
-        row: u64,
-        cut: u64,
-        each: &mut dyn FnMut(Range<u64>) -> Result<()>,
-    ) -> Result<()> {
+    pub fn row(&self, row: u64, cut: u64, each: &mut dyn FnMut(Range<u64>)) {
         match self {
             Self::Contiguous { num_tokens, seq_len, .. } => {
                 let length = (*seq_len).min(num_tokens - row * seq_len);
                 // cut < N and row·T < N, so that the sum passes the end once at most.
                 let start = (cut + row * seq_len) % num_tokens;
                 let first = length.min(num_tokens - start);
-                each(start..start + first)?;
+                each(start..start + first);
                 if first < length {
-                    each(0..length - first)?;
+                    each(0..length - first);
                 }
-                Ok(())
             }
             Self::BestFit(plan) => plan.row(row, each),
         }

@@ -16,10 +16,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::format::{FileWriter, MappedFile};
-use crate::{Error, Result};
+use crate::{Error, Result, prefetch};
 
 const KIND: [u8; 4] = *b"SHRD";
 const VERSION: u32 = 1;
+/// Cache lines of a run that are asked for at once.
+const PREFETCHED: usize = 16;
 /// The largest vocabulary whose ids fit 16 bits.
 const U16_VOCAB: u64 = 1 << 16;
 
@@ -271,6 +273,22 @@ impl Shard {
         match self.meta.vocabulary.dtype {
             Dtype::Uint16 => Ids::U16(self.file.nth(self.sections.0)),
             Dtype::Uint32 => Ids::U32(self.file.nth(self.sections.0)),
+        }
+    }
+
+    /// Begins to load some of the ids from `start` on.
+    #[inline]
+    pub fn prefetch(&self, start: usize, length: usize) {
+        fn lines<T>(ids: &[T], start: usize, length: usize) {
+            let line = 64 / size_of::<T>();
+            let run = ids.get(start.saturating_sub(1)..(start + length).min(ids.len()));
+            for id in run.unwrap_or_default().iter().step_by(line).take(PREFETCHED) {
+                prefetch(id);
+            }
+        }
+        match self.unchecked() {
+            Ids::U16(ids) => lines(ids, start, length),
+            Ids::U32(ids) => lines(ids, start, length),
         }
     }
 
