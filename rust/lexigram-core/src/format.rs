@@ -23,6 +23,7 @@
 //! the whole file or none.
 
 mod checked;
+mod hash;
 mod header;
 mod read;
 #[cfg(test)]

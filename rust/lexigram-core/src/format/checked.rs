@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::hash::xxh3;
 use super::{BLOCK_LOG2, ENTRY, FIXED, MappedFile, corrupt};
 use crate::Result;
 
@@ -92,7 +93,7 @@ impl MappedFile {
         let from = self.start + (block << BLOCK_LOG2);
         let to = self.end.min(from + (1 << BLOCK_LOG2));
         let sum = &self.map[self.end + 8 * block..][..8];
-        if xxh3_64(&self.map[from..to]).to_le_bytes() == sum {
+        if xxh3(&self.map[from..to]).to_le_bytes() == sum {
             return Ok(());
         }
         let what = format!(
