@@ -132,7 +132,7 @@ def mosaicml(corpus: Corpus, workers: int) -> Iterator[Any]:
 def _pairs_of_arrays(samples: Any) -> Any:
     import torch
 
-    tokens = torch.from_numpy(np.concatenate([s["tokens"] for s in samples]).astype(np.int64))
+    tokens = torch.from_numpy(np.stack([s["tokens"] for s in samples]).astype(np.int64))
     return tokens[:, :-1], tokens[:, 1:]
 
 
@@ -143,8 +143,9 @@ def hf_datasets(corpus: Corpus, workers: int) -> Iterator[Any]:
     if not out.exists():
         end = min(len(corpus.ids), SLOW_TO_WRITE) // (T + 1) * (T + 1)
         rows = corpus.ids[:end].reshape(-1, T + 1)
-        kind = datasets.Features({"tokens": datasets.Array2D((1, T + 1), "uint16")})
-        made = datasets.Dataset.from_dict({"tokens": rows[:, None]}, features=kind)
+        # As NumPy this is the fastest of its ways; as torch tensors it takes 18 times as long.
+        kind = datasets.Features({"tokens": datasets.Sequence(datasets.Value("uint16"))})
+        made = datasets.Dataset.from_dict({"tokens": list(rows)}, features=kind)
         made.save_to_disk(str(out))
     rows = datasets.load_from_disk(str(out)).with_format("numpy")
     return torch_loader(rows, workers, shuffle=True, collate_fn=_pairs_of_arrays)
