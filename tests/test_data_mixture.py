@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -84,9 +83,8 @@ def test_proportions_epochs_and_rows(
         assert loader.num_rows == sum(rows.values())
         count = loader.num_rows
         assert len(loader) == max(1, count // batch_size if drop else -(-count // batch_size))
-        seen: Counter[str] = Counter()
         read: dict[str, list[tuple[int, ...]]] = {name: [] for name in sources}
-        total = sum(chosen.values())
+        total, clear = sum(chosen.values()), True
         for step in range(2 * len(loader) + 3):
             n = step * batch_size
             due = {name: n * weight / total for name, weight in chosen.items()}
@@ -102,11 +100,10 @@ def test_proportions_epochs_and_rows(
                     after = loader.source_epochs(step + 1)[name][0]
                     assert found.count(name) == after - before[name][0]
             for name, row in zip(found, batch.targets.tolist(), strict=True):
-                if name:
-                    seen[name] += 1
-                    read[name].append(tuple(row))
-        # Every token once in each whole epoch of a source: with padding rows nothing is left out.
-        if not drop and not shuffle:
+                clear = clear and bool(name)
+                read[name or next(iter(sources))].append(tuple(row))
+        # Every token once in each epoch of a source: with padded rows nothing is left out.
+        if clear and not drop:
             for name, dataset in sources.items():
                 epoch = read[name][: rows[name]]
                 if len(epoch) == rows[name]:

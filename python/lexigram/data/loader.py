@@ -49,7 +49,9 @@ Dtype = Literal["int64", "int32", "uint16"]
 IGNORED = -100
 """The target of padding; PyTorch's cross entropy leaves it out by default."""
 
-_VERSION = 1
+_VERSIONS = {"contiguous": 1, "best_fit": 2}
+"""Of the order: under one version the same state means the same next batch."""
+
 _THREADS = 4  # at most: more than fill memory, enough to wait for a disk
 
 
@@ -148,7 +150,6 @@ class TokenLoader:
             documents=bool(documents),
         )
         self._order: dict[str, Any] = {
-            "version": _VERSION,
             "dataset": dataset.fingerprint,
             "seed": int(seed),
             "batch_size": int(batch_size),
@@ -156,6 +157,7 @@ class TokenLoader:
             "packing": packing,
             "shuffle": bool(shuffle),
             "drop_last": bool(drop_last),
+            "version": _VERSIONS[packing],
         }
         self._names = list(mixture.sources) if mixture is not None else []
         self._dtype, self._num_arrays = dtype, 4 if documents else 2
