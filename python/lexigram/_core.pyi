@@ -390,14 +390,11 @@ class BatchReader:
 
 @final
 class BatchThreads:
-    """Threads that make batches before they are asked for. They end with this object."""
+    """Threads that make batches before they are asked for. They end with this object; a process
+    that was forked has none of them, and may only drop it."""
 
     def __new__(cls, reader: BatchReader, num_threads: int) -> BatchThreads:
         """Starts the threads."""
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether this process started them; a fork of it may only drop this object."""
 
     def submit(self, step: int, out: NDArray[Any] | None = None) -> None:
         """Hands in a batch to make, in memory of the caller's, who leaves it alone until it is

@@ -230,11 +230,6 @@ impl BatchThreads {
         Ok(Self { reader, ahead })
     }
 
-    #[getter]
-    fn is_ours(&self) -> bool {
-        self.ahead.is_ours()
-    }
-
     #[pyo3(signature = (step, out=None))]
     fn submit(&self, step: u64, out: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let reader = self.reader.get();

@@ -6,7 +6,7 @@
 //!
 //! A process that was forked has no threads but the one that forked, and locks may be held for ever
 //! by those that are gone. In it an [`Ahead`] of its parent may only be dropped, which then
-//! leaves everything as it is; [`Ahead::is_ours`] tells.
+//! leaves everything as it is.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -84,11 +84,6 @@ impl<M: Memory> Ahead<M> {
             ahead.threads.push(thread);
         }
         Ok(ahead)
-    }
-
-    /// Whether this process made the threads; if not, they are not here.
-    pub fn is_ours(&self) -> bool {
-        self.process == std::process::id()
     }
 
     /// Hands in a job.
