@@ -41,16 +41,12 @@ from typing import Any
 
 import numpy as np
 
-from corpora import data_folder, vocabulary
 from data_rivals import RIVALS, B, Corpus, T, nanochat
-from lexigram import Tokenizer
-from lexigram._core import ShardWriter
-from lexigram.data import TokenDataset, TokenLoader, documents
-from lexigram.errors import LexigramError
+from data_sets import SEPARATOR, encoded, written
+from lexigram.data import TokenDataset, TokenLoader
 from measure import OURS, Goal, Table, interleave, machine, pin, show
 
 RECORDS = Path(__file__).parent / "records"
-SEPARATOR = 50_256
 ONE = B * T / 1e6  # megatokens of a batch
 
 
@@ -58,11 +54,11 @@ class Bench:
     def __init__(self, folder: Path, rounds: int, quick: bool, rivals: tuple[str, ...]) -> None:
         self.folder, self.rounds, self.rivals = folder, rounds, rivals
         self.batches = 100 if quick else 300
-        encoded = _encoded(folder)
-        self.whole = _written(folder / "whole", encoded["whole"], 1)
-        self.short = _written(folder / "short", encoded["short"], 1)
+        texts = encoded(folder)
+        self.whole = written(folder / "whole", texts["whole"], 1)
+        self.short = written(folder / "short", texts["short"], 1)
         wanted = 10_000_000 if quick else 100_000_000
-        self.dataset = _written(folder / "set", encoded["whole"], wanted)
+        self.dataset = written(folder / "set", texts["whole"], wanted)
         self.corpus = self._corpus()
 
     def _corpus(self) -> Corpus:
@@ -74,42 +70,6 @@ class Bench:
 
     def loader(self, dataset: TokenDataset | None = None, **options: Any) -> TokenLoader:
         return TokenLoader(dataset or self.dataset, batch_size=B, seq_len=T, seed=0, **options)
-
-
-def _encoded(folder: Path) -> dict[str, list[Any]]:
-    """The documents as arrays of ids: whole, and in pieces of about 3 KB."""
-    tokenizer = Tokenizer.from_tiktoken(vocabulary("gpt2", folder).ranks, "gpt2")
-    texts = []
-    for path in sorted(data_folder().glob("*/*.jsonl*")):
-        try:
-            texts += [document.text for document in documents(path)]
-        except LexigramError:
-            continue  # records of another kind, without a text
-    pieces = [text[i : i + 3200] for text in texts for i in range(0, len(text), 3200)]
-    found = {}
-    for name, chosen in (("whole", texts), ("short", pieces)):
-        ids, offsets = tokenizer.encode_ordinary_batch_to_numpy(chosen)
-        found[name] = np.split(ids, offsets[1:-1])
-    return found
-
-
-def _written(out: Path, encoded: list[Any], at_least: int) -> TokenDataset:
-    writer = ShardWriter(
-        out,
-        vocab_size=SEPARATOR + 1,
-        document_separator=SEPARATOR,
-        tokenizer="gpt2",
-        shard_tokens=2**27,
-        overwrite=False,
-    )
-    sizes = np.array([len(ids) for ids in encoded], dtype=np.int64)
-    offsets = np.concatenate([[0], np.cumsum(sizes)])
-    ids, written = np.concatenate(encoded).astype(np.uint32), 0
-    while written < at_least:
-        writer.append(ids, offsets, 4 * sizes)
-        written += len(ids) + len(sizes)
-    writer.finish(0)
-    return TokenDataset(out)
 
 
 def reading(batches: Iterator[Any], count: int) -> Callable[[], None]:
