@@ -247,12 +247,14 @@ def packing_rows(bench: Bench) -> list[Table]:
 def resume_rows(bench: Bench) -> list[Table]:
     loaders = {name: bench.loader(packing=name) for name in ("contiguous", "best_fit")}
     places = random.Random(0)
+    kept = []  # ending a loader, which unmaps its files, is no part of beginning one
 
     def begin(name: Any) -> None:
         loader = bench.loader(TokenDataset(bench.dataset.directory), packing=name)
         state = loaders[name].state_dict()
         loader.load_state_dict({**state, "step": places.randrange(10**9)})
         loader.next_batch()
+        kept.append(loader)
 
     def jump(name: Any) -> None:
         loader = loaders[name]

@@ -102,8 +102,9 @@ def test_proportions_epochs_and_rows(
             for name, row in zip(found, batch.targets.tolist(), strict=True):
                 clear = clear and bool(name)
                 read[name or next(iter(sources))].append(tuple(row))
-        # Every token once in each epoch of a source: with padded rows nothing is left out.
-        if clear and not drop:
+        # Every token once in each epoch of a source: with padded rows nothing is left out. (A
+        # shuffled batch in which a source's epoch ends mixes rows of both.)
+        if clear and not drop and (batch_size == 1 or not shuffle):
             for name, dataset in sources.items():
                 epoch = read[name][: rows[name]]
                 if len(epoch) == rows[name]:

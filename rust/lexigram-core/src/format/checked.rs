@@ -92,6 +92,10 @@ impl MappedFile {
     fn hash_block(&self, block: usize) -> Result<()> {
         let from = self.start + (block << BLOCK_LOG2);
         let to = self.end.min(from + (1 << BLOCK_LOG2));
+        // The whole block is read at once and its pages are mapped together, where the system can;
+        // else each page, or few, come by a fault of their own.
+        #[cfg(target_os = "linux")]
+        let _ = self.map.advise_range(memmap2::Advice::PopulateRead, from, to - from);
         let sum = &self.map[self.end + 8 * block..][..8];
         if xxh3(&self.map[from..to]).to_le_bytes() == sum {
             return Ok(());
