@@ -110,3 +110,33 @@ def test_corpus_list_and_show(
     assert [json.loads(line)["text"] for line in lines] == ["text 0", "text 1"]
     with pytest.raises(MissingFileError, match="no corpus of that name"):
         run("corpus", "show", "shakespear")
+
+
+def test_mix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b"):
+        common = ["--tokenizer", tmp_path / "tokenizer.json", "--out", tmp_path / name]
+        run("data", "tokenize", tmp_path / "a.jsonl", *common)
+    sources = [f"{name}={tmp_path / name}" for name in ("a", "b")]
+    capsys.readouterr()
+    weights = ["--weight", "a=0.7", "--weight", "b=3/10", "--seq-len", 10]
+    file = tmp_path / "mixture.toml"
+    assert run("data", "mix", *sources, *weights, "--tokens", 1e3, "--json", "--out", file) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["source"], row["weight"], row["rows"]) for row in rows] == [
+        ("a", "7/10", 70),
+        ("b", "3/10", 30),
+    ]
+    assert rows[0]["epochs"] == round(70 / (310 // 10), 4)
+    assert run("data", "mix", file, "--seq-len", 10) == 0
+    assert "7/10" in capsys.readouterr().out
+    for argv, message in [
+        ([*sources, "--weight", "a=x"], "--weight a=x: must be a number"),
+        ([*sources, "--weight", "a"], "--weight 'a': must be NAME=VALUE"),
+        ([*sources, *sources], "source 'a' is named twice"),
+        ([file, "--weight", "a=1"], "has weights; change them there"),
+        ([*sources, "--tokens", 10], "must be at least one row of 1024 tokens"),
+        ([*sources, "--weight", "a=1"], "'b' of the mixture has a dataset but no weight"),
+    ]:
+        with pytest.raises(InvalidInputError) as caught:
+            run("data", "mix", *argv, "--seq-len", 10 if "row" not in message else 1024)
+        assert message in str(caught.value) or "fill no row" in str(caught.value)

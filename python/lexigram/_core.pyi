@@ -16,6 +16,7 @@ from typing_extensions import Self, disjoint_base
 
 __all__ = [
     "BatchReader",
+    "BatchThreads",
     "NgramCounts",
     "NgramModel",
     "ShardReader",
@@ -305,8 +306,9 @@ class ShardWriter:
 class ShardReader:
     """A dataset, opened for reading."""
 
-    def __new__(cls, directory: str | PathLike[str]) -> ShardReader:
-        """Opens a finished dataset; reads its manifest and its shards' headers."""
+    def __new__(cls, directory: str | PathLike[str], *, verify_on_read: bool = True) -> ShardReader:
+        """Opens a finished dataset; reads its manifest and its shards' headers. What is read later
+        is compared with its checksums first, unless told not to."""
 
     @property
     def num_tokens(self) -> int: ...
@@ -343,7 +345,8 @@ class BatchReader:
 
     def __new__(
         cls,
-        reader: ShardReader,
+        readers: Sequence[ShardReader],
+        weights: Sequence[int] | None,
         *,
         batch_size: int,
         seq_len: int,
@@ -353,8 +356,11 @@ class BatchReader:
         best_fit: bool,
         shuffle: bool,
         drop_last: bool,
+        dtype: str,
+        documents: bool,
     ) -> BatchReader:
-        """Checks the arguments and plans the rows."""
+        """Checks the arguments and plans the rows of one dataset, or of a mixture if there are
+        weights."""
 
     @property
     def num_rows(self) -> int:
@@ -364,12 +370,41 @@ class BatchReader:
     def num_batches(self) -> int:
         """Batches of an epoch."""
 
+    @property
+    def source_rows(self) -> list[int]:
+        """Rows of an epoch of each dataset."""
+
+    def rows_before(self, step: int) -> list[int]:
+        """Rows of each dataset before batch `step`, over all ranks."""
+
     def rows_at(self, step: int) -> int:
         """How many rows of batch `step` are this rank's."""
 
-    def fill(self, step: int, out: NDArray[np.int64]) -> None:
-        """Writes batch `step` into `out` (4, rows, seq_len), C-contiguous: inputs, targets,
-        document ids, positions."""
+    def read(self, step: int) -> NDArray[Any]:
+        """Batch `step`, an array (arrays, rows, seq_len) of the dtype asked for: inputs, targets,
+        and, if asked for, document ids and positions. Its memory is used for a later batch when
+        its last view is gone."""
+
+    def fill(self, step: int, out: NDArray[Any]) -> None:
+        """Writes batch `step` into such an array, C-contiguous."""
+
+@final
+class BatchThreads:
+    """Threads that make batches before they are asked for. They end with this object; a process
+    that was forked has none of them, and may only drop it."""
+
+    def __new__(cls, reader: BatchReader, num_threads: int) -> BatchThreads:
+        """Starts the threads."""
+
+    def submit(self, step: int, out: NDArray[Any] | None = None) -> None:
+        """Hands in a batch to make, in memory of the caller's, who leaves it alone until it is
+        taken, or of ours."""
+
+    def take(self, step: int) -> NDArray[Any]:
+        """Waits for a batch that was handed in, and raises what went wrong with it."""
+
+    def cancel(self) -> None:
+        """Forgets what was handed in."""
 
 @final
 class NgramCounts:

@@ -12,6 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from lexigram.cli.data_inspect import add_inspect, summary
+from lexigram.cli.data_mix import add_mix
 from lexigram.cli.terminal import err, out, progress_bar
 from lexigram.data import Document, TokenDataset, documents, split_of, tokenize
 from lexigram.errors import InvalidInputError
@@ -29,7 +30,7 @@ def add_parser(subparsers: Any) -> None:
     """Adds the command `data`."""
     command = subparsers.add_parser(
         "data",
-        help="text to token shards: tokenize, inspect, verify",
+        help="text to token shards: tokenize, mix, inspect, verify",
         description="Turns text into token shards, and looks at them.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -37,6 +38,7 @@ def add_parser(subparsers: Any) -> None:
     actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
     _add_tokenize(actions)
     add_inspect(actions)
+    add_mix(actions)
     for action, run, text in (("verify", _verify, "read every byte and compare the checksums"),):
         parser = actions.add_parser(
             action,

@@ -13,6 +13,7 @@ from lexigram.data.build import TokenizerLike, tokenize
 from lexigram.data.corpora import Corpus, corpora, corpus_path, fetch_corpus
 from lexigram.data.dataset import TokenDataset
 from lexigram.data.loader import IGNORED, Batch, TokenLoader
+from lexigram.data.mixture import Mixture
 from lexigram.data.sources import Document, documents
 from lexigram.data.split import split_of
 
@@ -21,6 +22,7 @@ __all__ = [
     "Batch",
     "Corpus",
     "Document",
+    "Mixture",
     "TokenDataset",
     "TokenLoader",
     "TokenizerLike",

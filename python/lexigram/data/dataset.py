@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from lexigram._core import ShardReader
-from lexigram.errors import OutOfRangeError
+from lexigram.errors import InvalidInputError, OutOfRangeError
 
-__all__ = ["TokenDataset"]
+__all__ = ["TokenDataset", "Verification"]
+
+Verification = Literal["on_read", "off"]
 
 StoredIds = npt.NDArray[Any]
 """uint16 where the vocabulary has at most 65,536 tokens, else uint32."""
@@ -32,12 +34,23 @@ class TokenDataset:
         dataset[:10], len(dataset), dataset.document(3)
 
     Raises `MissingFileError`, or `FormatError` for a directory that was never finished and for
-    damaged files. Opening finds a truncated or exchanged file; `verify` finds any changed bit.
+    damaged files. Opening finds a truncated or exchanged file. With `verify="on_read"` each block
+    of 1 MiB is compared with its checksum when the first of it is read, by whatever way: a changed
+    bit is a `FormatError` that names file, block and byte, never a wrong token. With "off" only
+    `verify` finds it: for a disk so slow that reading whole blocks at first is too much.
     """
 
-    def __init__(self, directory: str | os.PathLike[str]) -> None:
+    def __init__(
+        self, directory: str | os.PathLike[str], *, verify: Verification = "on_read"
+    ) -> None:
+        if verify not in get_args(Verification):
+            raise InvalidInputError(f"verify = {verify!r}: must be 'on_read' or 'off'")
         self._directory = Path(directory)
-        self._reader = ShardReader(self._directory)
+        self._verification = verify
+        self._reader = ShardReader(self._directory, verify_on_read=verify == "on_read")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _open, (self._directory, self._verification)
 
     @property
     def directory(self) -> Path:
@@ -150,6 +163,10 @@ class TokenDataset:
             f"TokenDataset({str(self._directory)!r}: {len(self):,} tokens, "
             f"{self.num_documents:,} documents)"
         )
+
+
+def _open(directory: Path, verify: Verification) -> TokenDataset:
+    return TokenDataset(directory, verify=verify)
 
 
 def _position(index: int, length: int, what: str) -> int:

@@ -18,6 +18,8 @@ class DataConfig:
 
     train: str = ""
     """Directory of token shards, as `lexigram data tokenize` makes them."""
+    mixture: str | None = None
+    """A mixture file, as `lexigram data mix` writes it, instead of `train`."""
     validation: str | None = None
     """Directory of held-out shards; without one nothing is evaluated."""
     tokenizer: str | None = None

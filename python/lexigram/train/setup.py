@@ -13,27 +13,27 @@ import numpy.typing as npt
 
 from lexigram import config as plain
 from lexigram import runs
-from lexigram.data import TokenDataset
+from lexigram.data import Mixture, TokenDataset
 from lexigram.errors import ConfigError
 from lexigram.train.config import TrainConfig
 
 __all__ = ["check_same_run", "create_run", "open_datasets", "token_bytes", "with_vocabulary"]
 
 
-def open_datasets(config: TrainConfig) -> tuple[TokenDataset, TokenDataset | None]:
-    """The training and the validation set.
+def open_datasets(config: TrainConfig) -> tuple[TokenDataset | Mixture, TokenDataset | None]:
+    """The training set, or the mixture, and the validation set.
 
     Every byte of both is checked first, so that no damaged token is ever trained on.
 
     Raises `FormatError` for damage; `ConfigError` when a dataset is not named, when the model's
     vocabulary or document separator is not theirs, or when different tokenizers made them.
     """
-    if not config.data.train:
+    dataset = _training_set(config)
+    if dataset is None:
         raise ConfigError(
             "data.train names no dataset; make one with `lexigram data tokenize` and set "
             "data.train=DIR"
         )
-    dataset = TokenDataset(config.data.train)
     _check_model(config, dataset)
     dataset.verify()
     if config.data.validation is None:
@@ -42,36 +42,54 @@ def open_datasets(config: TrainConfig) -> tuple[TokenDataset, TokenDataset | Non
     if held_out.tokenizer_fingerprint != dataset.tokenizer_fingerprint:
         raise ConfigError(
             f"data.validation = {config.data.validation!r} was not made by the tokenizer of "
-            f"data.train = {config.data.train!r}; tokenize both with the same one"
+            f"{_name(config)}; tokenize both with the same one"
         )
     held_out.verify()
     return dataset, held_out
 
 
-def _check_model(config: TrainConfig, dataset: TokenDataset) -> None:
+def _training_set(config: TrainConfig) -> TokenDataset | Mixture | None:
+    data = config.data
+    if data.mixture is None:
+        return TokenDataset(data.train) if data.train else None
+    if data.train:
+        raise ConfigError(
+            f"data.train = {data.train!r} and data.mixture = {data.mixture!r}: set one of them"
+        )
+    return Mixture.load(data.mixture)
+
+
+def _name(config: TrainConfig) -> str:
+    """Where the training set is named."""
+    data = config.data
+    return f"data.train = {data.train!r}" if data.train else f"data.mixture = {data.mixture!r}"
+
+
+def _check_model(config: TrainConfig, dataset: TokenDataset | Mixture) -> None:
     ours = (config.model.vocab_size, config.model.document_separator)
     theirs = (dataset.vocab_size, dataset.document_separator)
     names = ("vocab_size", "document_separator")
     for name, value, expected in zip(names, ours, theirs, strict=True):
         if value != expected:
             raise ConfigError(
-                f"model.{name} = {value}, but {config.data.train} has {expected}; "
+                f"model.{name} = {value}, but {config.data.train or config.data.mixture} has "
+                f"{expected}; "
                 f"set model.{name}={expected}"
             )
 
 
 def with_vocabulary(config: TrainConfig) -> TrainConfig:
     """The config with the vocabulary size and the document separator of its training set."""
-    if not config.data.train:
+    dataset = _training_set(config)
+    if dataset is None:
         return config
-    dataset = TokenDataset(config.data.train)
     model = config.model.replace(
         vocab_size=dataset.vocab_size, document_separator=dataset.document_separator
     )
     return dataclasses.replace(config, model=model)
 
 
-def create_run(config: TrainConfig, dataset: TokenDataset, device: str) -> Path:
+def create_run(config: TrainConfig, dataset: TokenDataset | Mixture, device: str) -> Path:
     """Makes the run folder; config.json, which makes it one, is written last.
 
     Raises `InvalidInputError` when `config.out` already holds a run, `ConfigError` when the
@@ -79,7 +97,7 @@ def create_run(config: TrainConfig, dataset: TokenDataset, device: str) -> Path:
     """
     tokenizer = config.data.tokenizer
     if tokenizer is not None:
-        _check_tokenizer(Path(tokenizer), dataset)
+        _check_tokenizer(Path(tokenizer), dataset, config)
     out = config.out
     run = runs.new_run_dir(config.name) if out is None else runs.create_run_dir(out)
     if tokenizer is not None and Path(tokenizer).resolve() != (run / "tokenizer.json").resolve():
@@ -89,11 +107,12 @@ def create_run(config: TrainConfig, dataset: TokenDataset, device: str) -> Path:
     return run
 
 
-def _check_tokenizer(path: Path, dataset: TokenDataset) -> None:
+def _check_tokenizer(path: Path, dataset: TokenDataset | Mixture, config: TrainConfig) -> None:
     fingerprint = runs.read_tokenizer(path).fingerprint
     if fingerprint != dataset.tokenizer_fingerprint:
         raise ConfigError(
-            f"data.tokenizer = {str(path)!r} is not the tokenizer that made {dataset.directory}: "
+            f"data.tokenizer = {str(path)!r} is not the tokenizer that made "
+            f"{config.data.train or config.data.mixture}: "
             f"its fingerprint is {fingerprint[:12]}…, not {dataset.tokenizer_fingerprint[:12]}…"
         )
 
@@ -103,7 +122,8 @@ def _saved_form(config: TrainConfig, run: Path) -> dict[str, Any]:
     data = config.data
     absolute = dataclasses.replace(
         data,
-        train=str(Path(data.train).resolve()),
+        train=data.train and str(Path(data.train).resolve()),
+        mixture=data.mixture and str(Path(data.mixture).resolve()),
         validation=data.validation and str(Path(data.validation).resolve()),
         tokenizer=data.tokenizer and str(Path(data.tokenizer).resolve()),
     )

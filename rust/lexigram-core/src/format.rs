@@ -17,10 +17,13 @@
 //! ```
 //!
 //! Opening checks the header's checksum and the file's length, in time independent of the size;
-//! [`MappedFile::verify`] checks every block and names the first that differs. A file is written
+//! [`MappedFile::verify`] checks every block and names the first that differs; [`MappedFile::check`]
+//! checks only what is about to be read, each block once. A file is written
 //! under a temporary name in its own directory, flushed to the disk and renamed: a reader sees
 //! the whole file or none.
 
+mod checked;
+mod hash;
 mod header;
 mod read;
 #[cfg(test)]
@@ -37,6 +40,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::{Error, Result};
 
+use self::checked::Seen;
 use self::header::Header;
 pub use self::read::FileReader;
 
@@ -261,6 +265,7 @@ pub struct MappedFile {
     sections: Vec<(String, usize, usize)>,
     start: usize,
     end: usize,
+    seen: Seen,
 }
 
 impl MappedFile {
@@ -287,7 +292,8 @@ impl MappedFile {
         let header = Header::parse(&map, map.len() as u64, path, kind, version)?;
         let Header { sections, start, end } = header;
         let (start, end) = (start as usize, end as usize);
-        Ok(Self { map, path: path.to_path_buf(), sections, start, end })
+        let seen = Seen::new((end - start).div_ceil(1 << BLOCK_LOG2));
+        Ok(Self { map, path: path.to_path_buf(), sections, start, end, seen })
     }
 
     /// The file's path.
@@ -337,39 +343,6 @@ impl MappedFile {
                 format!("section {tag:?} has {} bytes, not a multiple of {size}", bytes.len());
             corrupt(&self.path, 40, what)
         })
-    }
-
-    /// Checks every block of data against its checksum.
-    pub fn verify(&self) -> Result<()> {
-        let (table, own) = self.map[self.end..].split_at(self.map.len() - self.end - 8);
-        if xxh3_64(table).to_le_bytes() != own {
-            return Err(corrupt(
-                &self.path,
-                self.end as u64,
-                "the checksum table does not match its own checksum".into(),
-            ));
-        }
-        let blocks = self.map[self.start..self.end].chunks(1 << BLOCK_LOG2);
-        for (i, (block, sum)) in blocks.zip(table.chunks_exact(8)).enumerate() {
-            if xxh3_64(block).to_le_bytes() != sum {
-                let offset = (self.start + (i << BLOCK_LOG2)) as u64;
-                let what = format!(
-                    "the block of {} bytes that begins there does not match its checksum",
-                    block.len()
-                );
-                return Err(corrupt(&self.path, offset, what));
-            }
-        }
-        // The padding between header and data is in no block.
-        let header = FIXED + ENTRY * self.sections.len() + 8;
-        if self.map[header..self.start].iter().any(|&b| b != 0) {
-            return Err(corrupt(
-                &self.path,
-                header as u64,
-                "the padding after the header is not zero".into(),
-            ));
-        }
-        Ok(())
     }
 
     /// An [`Error::Corrupt`] for a reader that finds a section's content inconsistent.

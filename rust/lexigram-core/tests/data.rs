@@ -7,8 +7,8 @@ use std::sync::Arc;
 use lexigram_core::Result;
 use lexigram_core::data::dataset::OwnedIds;
 use lexigram_core::data::loader::IGNORED;
-use lexigram_core::data::shard::Vocabulary;
-use lexigram_core::data::{Dataset, DatasetWriter, Loader, LoaderConfig, Packing};
+use lexigram_core::data::shard::{Verification, Vocabulary};
+use lexigram_core::data::{Dataset, DatasetWriter, Loader, LoaderConfig, Packing, Width};
 use proptest::prelude::*;
 
 const SEPARATOR: u32 = 9999;
@@ -40,6 +40,8 @@ fn config(batch_size: u64, seq_len: u32, packing: Packing, drop_last: bool) -> L
         packing,
         shuffle: true,
         drop_last,
+        width: Width::I64,
+        documents: true,
     }
 }
 
@@ -49,12 +51,12 @@ fn lengths() -> impl Strategy<Value = Vec<usize>> {
 }
 
 /// Inputs, targets, document ids and positions; a value that is not written would be −1.
-fn batch(loader: &Loader, step: u64) -> Vec<i64> {
-    let mut values = vec![-1; 4 * loader.rows_at(step) * loader.seq_len()];
-    loader.fill(step, &mut values).unwrap();
+fn batch(loader: &Loader, step: u64) -> Result<Vec<i64>> {
+    let mut values = vec![-1i64; 4 * loader.rows_at(step) * loader.seq_len()];
+    assert!(loader.fill(step, bytemuck::cast_slice_mut(&mut values[1..])).is_err());
+    loader.fill(step, bytemuck::cast_slice_mut(&mut values))?;
     assert!(!values.contains(&-1));
-    assert!(loader.fill(step, &mut values[1..]).is_err());
-    values
+    Ok(values)
 }
 
 /// The ids that were targets, sorted, and whether each input precedes its target.
@@ -97,7 +99,7 @@ proptest! {
         for epoch in 0..2 {
             let mut all = Vec::new();
             for step in 0..loader.num_batches() {
-                let batch = batch(&loader, epoch * loader.num_batches() + step);
+                let batch = batch(&loader, epoch * loader.num_batches() + step).unwrap();
                 let (found, right) = targets(&batch, &stream);
                 prop_assert!(right, "an input does not precede its target");
                 all.extend(found);
@@ -107,11 +109,14 @@ proptest! {
         }
     }
 
-    /// Content that no one has verified may give wrong tokens or an error, never a panic.
+    /// Content that no one has verified may give wrong tokens or an error, never a panic; read with
+    /// its checksums, the right tokens or an error.
     #[test]
     fn damage_never_panics(
         lengths in lengths(), at in 0usize..10_000, byte: u8, seq_len in 1u32..20, best_fit: bool,
     ) {
+        let packing = if best_fit { Packing::BestFit } else { Packing::Contiguous };
+        let order = config(1, seq_len, packing, false);
         let dir = tempfile::tempdir().unwrap();
         let set = dir.path().join("set");
         write(&set, &documents(&lengths), 1 << 20).unwrap();
@@ -120,15 +125,25 @@ proptest! {
         let at = at % bytes.len();
         bytes[at] = byte;
         std::fs::write(&shard, bytes).unwrap();
-        let Ok(dataset) = Dataset::open(&set) else { return Ok(()) };
+        let right = {
+            let whole = dir.path().join("whole");
+            Loader::new(write(&whole, &documents(&lengths), 1 << 20).unwrap(), order.clone())
+        };
+        if let Ok(loader) = Dataset::open(&set).and_then(|d| Loader::new(Arc::new(d), order.clone())) {
+            for step in 0..loader.num_batches() {
+                if let Ok(batch) = batch(&loader, step) {
+                    prop_assert_eq!(batch, self::batch(right.as_ref().unwrap(), step).unwrap());
+                }
+            }
+        }
+        let Ok(dataset) = Dataset::open_with(&set, Verification::Off) else { return Ok(()) };
         let dataset = Arc::new(dataset);
         for document in 0..dataset.num_documents() {
             let _ = dataset.document(document).and_then(|range| dataset.read(range));
         }
-        let packing = if best_fit { Packing::BestFit } else { Packing::Contiguous };
-        if let Ok(loader) = Loader::new(dataset, config(1, seq_len, packing, false)) {
+        if let Ok(loader) = Loader::new(dataset, order) {
             for step in 0..loader.num_batches() {
-                batch(&loader, step);
+                let _ = batch(&loader, step);
             }
         }
     }

@@ -5,17 +5,16 @@ use std::sync::Arc;
 
 use lexigram_core::Error;
 use lexigram_core::data::dataset::OwnedIds;
-use lexigram_core::data::shard::{Dtype, Vocabulary};
-use lexigram_core::data::{Dataset, DatasetWriter, Loader, LoaderConfig, Packing};
-use numpy::{IntoPyArray, PyReadonlyArray1, PyReadwriteArray3};
+use lexigram_core::data::shard::{Dtype, Verification, Vocabulary};
+use lexigram_core::data::{Dataset, DatasetWriter};
+use numpy::{IntoPyArray, PyReadonlyArray1};
 use pyo3::prelude::*;
 
 use crate::error::{Callback, detached, to_python};
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<ShardWriter>()?;
-    m.add_class::<ShardReader>()?;
-    m.add_class::<BatchReader>()
+    m.add_class::<ShardReader>()
 }
 
 #[pyclass(module = "lexigram._core")]
@@ -74,13 +73,15 @@ fn closed() -> Error {
 }
 
 #[pyclass(module = "lexigram._core", frozen)]
-struct ShardReader(Arc<Dataset>);
+pub struct ShardReader(pub Arc<Dataset>);
 
 #[pymethods]
 impl ShardReader {
     #[new]
-    fn new(py: Python<'_>, directory: PathBuf) -> PyResult<Self> {
-        detached(py, || Ok(Self(Arc::new(Dataset::open(&directory)?))))
+    #[pyo3(signature = (directory, *, verify_on_read=true))]
+    fn new(py: Python<'_>, directory: PathBuf, verify_on_read: bool) -> PyResult<Self> {
+        let verification = if verify_on_read { Verification::OnRead } else { Verification::Off };
+        detached(py, || Ok(Self(Arc::new(Dataset::open_with(&directory, verification)?))))
     }
 
     #[getter]
@@ -153,60 +154,5 @@ impl ShardReader {
     fn verify(&self, py: Python<'_>, progress: Option<Py<PyAny>>) -> PyResult<()> {
         let progress = Callback::new(progress);
         detached(py, move || self.0.verify(&progress))
-    }
-}
-
-#[pyclass(module = "lexigram._core", frozen)]
-struct BatchReader(Loader);
-
-#[pymethods]
-impl BatchReader {
-    #[new]
-    #[pyo3(signature = (reader, *, batch_size, seq_len, seed, rank, world_size, best_fit, shuffle, drop_last))]
-    #[allow(clippy::too_many_arguments)] // one keyword each
-    fn new(
-        py: Python<'_>,
-        reader: &ShardReader,
-        batch_size: u64,
-        seq_len: u32,
-        seed: u64,
-        rank: u64,
-        world_size: u64,
-        best_fit: bool,
-        shuffle: bool,
-        drop_last: bool,
-    ) -> PyResult<Self> {
-        let packing = if best_fit { Packing::BestFit } else { Packing::Contiguous };
-        let config = LoaderConfig {
-            batch_size,
-            seq_len,
-            seed,
-            rank,
-            world_size,
-            packing,
-            shuffle,
-            drop_last,
-        };
-        let dataset = Arc::clone(&reader.0);
-        detached(py, || Ok(Self(Loader::new(dataset, config)?)))
-    }
-
-    #[getter]
-    fn num_rows(&self) -> u64 {
-        self.0.num_rows()
-    }
-
-    #[getter]
-    fn num_batches(&self) -> u64 {
-        self.0.num_batches()
-    }
-
-    fn rows_at(&self, step: u64) -> usize {
-        self.0.rows_at(step)
-    }
-
-    fn fill(&self, py: Python<'_>, step: u64, mut out: PyReadwriteArray3<'_, i64>) -> PyResult<()> {
-        let out = out.as_slice_mut()?;
-        detached(py, || self.0.fill(step, out))
     }
 }

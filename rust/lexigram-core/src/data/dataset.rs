@@ -2,14 +2,15 @@
 //!
 //! Opening reads the manifest and every shard's header, in time independent of their size: the
 //! counts must agree, and the digest of each shard must be the one the manifest names, so that a
-//! shard of another dataset is never taken for ours. [`Dataset::verify`] reads every byte.
+//! shard of another dataset is never taken for ours. Reading compares the checksum of each block of
+//! 1 MiB that it touches for the first time, unless that is off. [`Dataset::verify`] reads every byte.
 
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::manifest::{MANIFEST, Manifest, hex};
-use super::shard::{Dtype, Ids, Shard};
+use super::shard::{Dtype, Ids, Shard, Verification};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -36,8 +37,13 @@ pub enum OwnedIds {
 }
 
 impl Dataset {
-    /// Opens the dataset in `dir`.
+    /// Opens the dataset in `dir`; what is read of it is verified.
     pub fn open(dir: &Path) -> Result<Self> {
+        Self::open_with(dir, Verification::OnRead)
+    }
+
+    /// As [`Dataset::open`], with a choice.
+    pub fn open_with(dir: &Path, verification: Verification) -> Result<Self> {
         let entries = fs::metadata(dir).map_err(|e| Error::io("read", dir, e))?;
         let path = dir.join(MANIFEST);
         if !entries.is_dir() || !path.exists() {
@@ -52,7 +58,7 @@ impl Dataset {
         let mut shards = Vec::with_capacity(manifest.shards.len());
         let (mut tokens, mut documents) = (vec![0], vec![0]);
         for entry in &manifest.shards {
-            let shard = Shard::open(&dir.join(&entry.file))?;
+            let shard = Shard::open_with(&dir.join(&entry.file), verification)?;
             let meta = shard.meta();
             if meta.counts != entry.counts
                 || meta.vocabulary != manifest.vocabulary
@@ -98,10 +104,19 @@ impl Dataset {
         })
     }
 
+    /// Begins to load the ids at the start of a run, where the machine can be asked to: the rest
+    /// follows by itself once it is read.
+    pub fn prefetch(&self, run: &Range<u64>) {
+        let shard = self.tokens.partition_point(|&start| start <= run.start) - 1;
+        let start = (run.start - self.tokens[shard]) as usize;
+        self.shards[shard].prefetch(start, (run.end - run.start) as usize);
+    }
+
     /// The token at `index`, which must be in the stream.
-    pub fn at(&self, index: u64) -> u32 {
+    pub fn at(&self, index: u64) -> Result<u32> {
         let shard = self.tokens.partition_point(|&start| start <= index) - 1;
-        self.shards[shard].ids().at((index - self.tokens[shard]) as usize)
+        let local = (index - self.tokens[shard]) as usize;
+        Ok(self.shards[shard].ids(&(local..local + 1))?.at(local))
     }
 
     /// A copy of a run of tokens.
@@ -117,7 +132,7 @@ impl Dataset {
             Dtype::Uint32 => OwnedIds::U32(Vec::with_capacity(length)),
         };
         for (shard, part) in self.parts(range) {
-            match (&mut ids, shard.ids()) {
+            match (&mut ids, shard.ids(&part)?) {
                 (OwnedIds::U16(ids), Ids::U16(stored)) => ids.extend_from_slice(&stored[part]),
                 (OwnedIds::U32(ids), Ids::U32(stored)) => ids.extend_from_slice(&stored[part]),
                 // `open` has compared every shard's width with the manifest's.
@@ -137,7 +152,7 @@ impl Dataset {
         let shard = self.documents.partition_point(|&start| start <= index) - 1;
         let local = (index - self.documents[shard]) as usize;
         let base = self.tokens[shard];
-        match self.shards[shard].documents()[local..] {
+        match self.shards[shard].documents(local..local + 2)?[local..] {
             [start, end, ..] if start < end && base + end <= self.tokens[shard + 1] => {
                 Ok(base + start..base + end - 1)
             }
@@ -145,10 +160,24 @@ impl Dataset {
         }
     }
 
+    /// Calls `each` with the tokens of every document in order, its separator included.
+    pub fn each_document(&self, mut each: impl FnMut(Range<u64>)) -> Result<()> {
+        for (shard, base) in self.shards.iter().zip(&self.tokens) {
+            let num_documents = shard.meta().counts.num_documents as usize;
+            for (i, pair) in shard.documents(0..num_documents + 1)?.windows(2).enumerate() {
+                if pair[0] >= pair[1] || pair[1] > shard.meta().counts.num_tokens {
+                    return Err(shard.corrupt(format!("document {i} has no place in it")));
+                }
+                each(base + pair[0]..base + pair[1]);
+            }
+        }
+        Ok(())
+    }
+
     /// Reads every byte again, from the disk: manifest, headers, checksums, indexes, ids.
     /// Reports tokens.
     pub fn verify(&self, progress: &dyn Progress) -> Result<()> {
-        let fresh = Self::open(&self.dir)?;
+        let fresh = Self::open_with(&self.dir, Verification::Off)?;
         if fresh.fingerprint != self.fingerprint {
             return Err(Error::WrongKind {
                 path: self.dir.clone(),

@@ -1,26 +1,63 @@
 //! The batch of any step, as a function of the step alone.
 //!
-//! Step s belongs to epoch e = ⌊s / b⌋, where b is the number of batches of an epoch; batch k of an
-//! epoch takes rows π(kB) … π(kB + B − 1), with π the epoch's own permutation ([`super::order`]) of the
-//! rows that [`super::pack`] defines. Rank r of w takes rows r, r + w, … of each batch.
+//! One source. Step s belongs to epoch e = ⌊s / b⌋, where b is the number of batches of an epoch; batch
+//! k of an epoch takes rows π(kB) … π(kB + B − 1), with π the epoch's own permutation
+//! ([`super::order`]) of the rows that [`super::pack`] defines.
 //!
-//! Invariants: the sequence of global batches depends on dataset, seed, B, T, packing, shuffle and
-//! drop_last, never on rank, world size or threads; going to any step takes constant time; within
-//! an epoch no token is a target twice.
+//! A mixture. Rows form one sequence without end; [`super::mix`] says that row n is row j of source
+//! i, which belongs to epoch ⌊j / r⌋ of that source, r the number of its rows: every row of a source is
+//! read once before any is read again. Batch s is rows sB … sB + B − 1, in a seeded order, so that a
+//! rank's share of it is a random one. What is called an epoch of a mixture is as many batches as
+//! the rows of all its sources fill.
+//!
+//! Rank r of w takes rows r, r + w, … of each batch.
+//!
+//! Invariants: the sequence of global batches depends on datasets, weights, seed, B, T, packing,
+//! shuffle and drop_last, never on rank, world size or threads; going to any step takes constant
+//! time; within an epoch of a source no token is a target twice.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::dataset::Dataset;
-use super::order::Permutation;
+use super::mix::Schedule;
+use super::order::{Permutation, offset};
 use super::pack::{Packing, Plan};
-use super::shard::Ids;
+pub use super::rows::IGNORED;
+use super::rows::{Rows, Value};
 use crate::{Error, Result};
 
-/// The target of padding, which losses leave out (PyTorch's default `ignore_index`).
-pub const IGNORED: i64 = -100;
+/// The numbers of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// Signed, 64 bits.
+    I64,
+    /// Signed, 32 bits.
+    I32,
+    /// Unsigned, 16 bits; has no place for [`IGNORED`].
+    U16,
+}
 
-/// What fixes the order of batches, and which rows are ours.
+impl Width {
+    /// Bytes of a number.
+    pub fn num_bytes(self) -> usize {
+        match self {
+            Self::I64 => 8,
+            Self::I32 => 4,
+            Self::U16 => 2,
+        }
+    }
+
+    fn largest(self) -> u64 {
+        match self {
+            Self::I64 => i64::MAX as u64,
+            Self::I32 => i32::MAX as u64,
+            Self::U16 => u64::from(u16::MAX),
+        }
+    }
+}
+
+/// What fixes the order of batches, which rows are ours, and how they are written.
 #[derive(Clone, Debug)]
 pub struct LoaderConfig {
     /// B: rows of a global batch, over all ranks.
@@ -39,33 +76,100 @@ pub struct LoaderConfig {
     pub shuffle: bool,
     /// Whether an epoch leaves out what fills no row and the rows that fill no batch.
     pub drop_last: bool,
-}
-
-/// Where a batch is written: four arrays of rows × T values, row after row.
-#[derive(Debug)]
-struct Batch<'a> {
-    /// The token before each target; the separator where there is padding.
-    inputs: &'a mut [i64],
-    /// The token to predict; [`IGNORED`] where there is padding.
-    targets: &'a mut [i64],
-    /// The number, within the row, of the document that the target belongs to; padding counts as
-    /// one more document. A separator is the first input of the document that it precedes.
-    document_ids: &'a mut [i64],
-    /// The place of the input in its document, counted from the first input in this row.
-    positions: &'a mut [i64],
+    /// The numbers of a batch.
+    pub width: Width,
+    /// Whether document ids and positions are part of a batch.
+    pub documents: bool,
 }
 
 /// Makes batches.
 #[derive(Debug)]
 pub struct Loader {
-    dataset: Arc<Dataset>,
+    sources: Vec<Source>,
+    /// Which source each row is of; without one there is one source, read epoch by epoch.
+    schedule: Option<Schedule>,
     config: LoaderConfig,
+}
+
+/// A dataset and its rows.
+#[derive(Debug)]
+struct Source {
+    dataset: Arc<Dataset>,
     plan: Plan,
+    seed: u64,
+}
+
+/// Targets of a row that stand in the stream one after another.
+struct Run<'a> {
+    row: usize,
+    dataset: &'a Dataset,
+    targets: Range<u64>,
+}
+
+/// How many runs ahead memory is asked for.
+const AHEAD: usize = 2;
+
+/// The order of an epoch of a source.
+struct Epoch {
+    number: u64,
+    order: Option<Permutation>,
+    cut: u64,
+}
+
+impl Source {
+    fn epoch(&self, number: u64, shuffle: bool) -> Epoch {
+        if !shuffle {
+            return Epoch { number, order: None, cut: 0 };
+        }
+        let order = Some(Permutation::new(self.plan.num_rows(), self.seed, number));
+        Epoch { number, order, cut: self.plan.cut_at(self.seed, number) }
+    }
 }
 
 impl Loader {
-    /// Checks the configuration and plans the rows.
+    /// Checks the configuration and plans the rows of one dataset.
     pub fn new(dataset: Arc<Dataset>, config: LoaderConfig) -> Result<Self> {
+        let loader = Self::build(vec![(dataset, config.seed)], None, config)?;
+        let LoaderConfig { batch_size, seq_len, drop_last, .. } = loader.config;
+        if drop_last && loader.num_rows() < batch_size {
+            let limit = format!(
+                "the dataset's {} tokens fill {} rows of seq_len = {seq_len}, less than one batch; \
+                 lower batch_size or seq_len, add text, or pass drop_last=False",
+                loader.sources[0].dataset.num_tokens(),
+                loader.num_rows()
+            );
+            return Err(Error::argument("batch_size", batch_size, limit));
+        }
+        Ok(loader)
+    }
+
+    /// Checks the configuration and plans the rows of several datasets, which share a vocabulary,
+    /// to be read in the proportion of their weights.
+    pub fn mixture(sources: Vec<(Arc<Dataset>, u64)>, config: LoaderConfig) -> Result<Self> {
+        let weights: Vec<u64> = sources.iter().map(|(_, weight)| *weight).collect();
+        let schedule = Schedule::new(&weights)?;
+        // A dataset that stands in a mixture twice has two orders.
+        let seeds = (0..).map(|i| offset(u64::MAX, config.seed, i));
+        let datasets = sources.into_iter().map(|(dataset, _)| dataset).zip(seeds).collect();
+        let loader = Self::build(datasets, Some(schedule), config)?;
+        for source in &loader.sources {
+            if source.plan.num_rows() == 0 {
+                let limit = format!(
+                    "the {} tokens of one source of the mixture fill no row; lower seq_len, add \
+                     text, or pass drop_last=False",
+                    source.dataset.num_tokens()
+                );
+                return Err(Error::argument("seq_len", loader.config.seq_len, limit));
+            }
+        }
+        Ok(loader)
+    }
+
+    fn build(
+        datasets: Vec<(Arc<Dataset>, u64)>,
+        schedule: Option<Schedule>,
+        config: LoaderConfig,
+    ) -> Result<Self> {
         let LoaderConfig { batch_size, seq_len, rank, world_size, .. } = config;
         if seq_len == 0 {
             return Err(Error::argument("seq_len", seq_len, "must be at least 1"));
@@ -78,20 +182,13 @@ impl Loader {
             let limit = format!("must be a positive multiple of world_size = {world_size}");
             return Err(Error::argument("batch_size", batch_size, limit));
         }
-        let plan = Plan::new(&dataset, config.packing, seq_len, !config.drop_last)?;
-        let num_rows = plan.num_rows();
-        if config.drop_last && num_rows < batch_size {
-            return Err(Error::argument(
-                "batch_size",
-                batch_size,
-                format!(
-                    "the dataset's {} tokens fill {num_rows} rows of seq_len = {seq_len}, less than \
-                     one batch; lower batch_size or seq_len, add text, or pass drop_last=False",
-                    dataset.num_tokens()
-                ),
-            ));
+        let mut sources = Vec::with_capacity(datasets.len());
+        for (dataset, seed) in datasets {
+            check_width(&dataset, &config)?;
+            let plan = Plan::new(&dataset, config.packing, seq_len, !config.drop_last)?;
+            sources.push(Source { dataset, plan, seed });
         }
-        Ok(Self { dataset, config, plan })
+        Ok(Self { sources, schedule, config })
     }
 
     /// T, the targets of a row.
@@ -99,110 +196,161 @@ impl Loader {
         self.config.seq_len as usize
     }
 
+    /// The configuration.
+    pub fn config(&self) -> &LoaderConfig {
+        &self.config
+    }
+
     /// The number of rows of an epoch, over all batches and ranks.
     pub fn num_rows(&self) -> u64 {
-        self.plan.num_rows()
+        self.sources.iter().map(|source| source.plan.num_rows()).sum()
     }
 
-    /// The number of batches of an epoch.
+    /// The number of rows of an epoch of each source.
+    pub fn source_rows(&self) -> Vec<u64> {
+        self.sources.iter().map(|source| source.plan.num_rows()).collect()
+    }
+
+    /// How many rows of each source come before the batch at `step`.
+    pub fn rows_before(&self, step: u64) -> Vec<u64> {
+        match &self.schedule {
+            Some(schedule) => schedule.counts(step.saturating_mul(self.config.batch_size)),
+            None => {
+                let (epochs, batches) = (step / self.num_batches(), step % self.num_batches());
+                let whole = self.num_rows().min(self.num_batches() * self.config.batch_size);
+                vec![epochs * whole + batches * self.config.batch_size]
+            }
+        }
+    }
+
+    /// The number of batches of an epoch; at least 1.
     pub fn num_batches(&self) -> u64 {
         let (rows, size) = (self.num_rows(), self.config.batch_size);
-        if self.config.drop_last { rows / size } else { rows.div_ceil(size) }
+        let batches = if self.config.drop_last { rows / size } else { rows.div_ceil(size) };
+        batches.max(1)
     }
 
-    /// How many rows of the batch at `step` are this rank's. The last batch of an epoch may have
-    /// fewer than the others when `drop_last` is false.
+    /// How many rows of the batch at `step` are this rank's. The last batch of an epoch of one
+    /// dataset may have fewer than the others when `drop_last` is false.
     pub fn rows_at(&self, step: u64) -> usize {
-        self.ours(step).count()
+        let LoaderConfig { batch_size, rank, world_size, .. } = self.config;
+        let rows = match self.schedule {
+            Some(_) => batch_size,
+            None => batch_size.min(self.num_rows() - step % self.num_batches() * batch_size),
+        };
+        rows.saturating_sub(rank).div_ceil(world_size) as usize
     }
 
-    fn ours(&self, step: u64) -> impl Iterator<Item = u64> + use<> {
-        let LoaderConfig { batch_size, rank, world_size, .. } = self.config;
-        let first = step % self.num_batches() * batch_size;
-        let rows = first..(first + batch_size).min(self.num_rows());
-        rows.skip(rank as usize).step_by(world_size as usize)
+    /// Inputs and targets, and document ids and positions if they were asked for.
+    pub fn num_arrays(&self) -> usize {
+        if self.config.documents { 4 } else { 2 }
+    }
+
+    /// The bytes of this rank's part of the batch at `step`.
+    pub fn num_bytes(&self, step: u64) -> usize {
+        self.num_arrays() * self.rows_at(step) * self.seq_len() * self.config.width.num_bytes()
     }
 
     /// Writes this rank's rows of the batch at `step`, counted from the first batch of epoch 0, into
-    /// `out`: inputs, targets, document ids and positions, rows × T values each.
-    pub fn fill(&self, step: u64, out: &mut [i64]) -> Result<()> {
-        let expected = 4 * self.rows_at(step) * self.seq_len();
+    /// `out`, which is aligned for its numbers: inputs, targets, document ids and positions,
+    /// rows × T values each.
+    pub fn fill(&self, step: u64, out: &mut [u8]) -> Result<()> {
+        let expected = self.num_bytes(step);
         if out.len() != expected {
-            let limit = format!("must be {expected}, four arrays of this batch's rows by seq_len");
+            let limit = format!("must be {expected} bytes, the arrays of this batch");
             return Err(Error::argument("len(out)", out.len(), limit));
         }
-        let (front, back) = out.split_at_mut(expected / 2);
-        let (inputs, targets) = front.split_at_mut(expected / 4);
-        let (document_ids, positions) = back.split_at_mut(expected / 4);
-        let mut batch = Batch { inputs, targets, document_ids, positions };
+        match self.config.width {
+            Width::I64 => self.fill_as::<i64>(step, out),
+            Width::I32 => self.fill_as::<i32>(step, out),
+            Width::U16 => self.fill_as::<u16>(step, out),
+        }
+    }
 
-        let LoaderConfig { seed, shuffle, .. } = self.config;
-        let epoch = step / self.num_batches();
-        let order = shuffle.then(|| Permutation::new(self.num_rows(), seed, epoch));
-        let cut = if shuffle { self.plan.cut_at(seed, epoch) } else { 0 };
-        for (i, row) in self.ours(step).enumerate() {
-            let row = order.as_ref().map_or(row, |order| order.at(row));
-            let (mut at, end) = (i * self.seq_len(), (i + 1) * self.seq_len());
-            let mut document = 0;
-            self.plan.row(row, cut, |piece| {
-                self.write(piece, &mut at, &mut document, &mut batch);
+    fn fill_as<T: Value>(&self, step: u64, out: &mut [u8]) -> Result<()> {
+        let out = bytemuck::try_cast_slice_mut::<u8, T>(out)
+            .map_err(|e| Error::Internal(format!("the memory of a batch: {e}")))?;
+        let mut batch = Rows::new(out, self.config.documents);
+        let LoaderConfig { batch_size, seed, rank, world_size, shuffle, .. } = self.config;
+        let within = (self.schedule.is_some() && shuffle)
+            .then(|| Permutation::new(batch_size, seed, u64::MAX - step));
+        let mut epochs: Vec<Option<Epoch>> = self.sources.iter().map(|_| None).collect();
+        let mut runs: Vec<Run<'_>> = Vec::with_capacity(self.rows_at(step));
+        for i in 0..self.rows_at(step) {
+            let of_batch = rank + i as u64 * world_size;
+            let (source, epoch, row) = match &self.schedule {
+                None => {
+                    let first = step % self.num_batches() * batch_size;
+                    (0, step / self.num_batches(), first + of_batch)
+                }
+                Some(schedule) => {
+                    let of_batch = within.as_ref().map_or(of_batch, |order| order.at(of_batch));
+                    let row = step.checked_mul(batch_size).and_then(|n| n.checked_add(of_batch));
+                    let row = row.filter(|&row| row < u64::MAX).ok_or_else(|| {
+                        Error::argument("step", step, "the mixture has fewer than 2^64 rows")
+                    })?;
+                    let (source, nth) = schedule.row(row);
+                    let rows = self.sources[source].plan.num_rows();
+                    (source, nth / rows, nth % rows)
+                }
+            };
+            let place = &mut epochs[source];
+            let source = &self.sources[source];
+            if place.as_ref().is_none_or(|known| known.number != epoch) {
+                *place = Some(source.epoch(epoch, shuffle));
+            }
+            let Some(epoch) = place else { continue };
+            let row = epoch.order.as_ref().map_or(row, |order| order.at(row));
+            source.plan.row(row, epoch.cut, &mut |targets| {
+                runs.push(Run { row: i, dataset: &source.dataset, targets });
             });
-            self.pad(at..end, document, &mut batch);
+        }
+        self.write(&runs, &mut batch)
+    }
+
+    /// Writes the runs, which are sorted by row. All places are known before the first is read, so
+    /// that memory can be asked for two rows ahead: else each row waits for its first line.
+    fn write<T: Value>(&self, runs: &[Run<'_>], batch: &mut Rows<'_, T>) -> Result<()> {
+        let mut ahead = runs.iter();
+        for run in ahead.by_ref().take(AHEAD) {
+            run.dataset.prefetch(&run.targets);
+        }
+        for row in runs.chunk_by(|a, b| a.row == b.row) {
+            let (mut at, end) = (row[0].row * self.seq_len(), (row[0].row + 1) * self.seq_len());
+            let mut document = 0;
+            for run in row {
+                if let Some(next) = ahead.next() {
+                    next.dataset.prefetch(&next.targets);
+                }
+                batch.write(run.dataset, run.targets.clone(), &mut at, &mut document)?;
+            }
+            let separator = row[0].dataset.manifest().vocabulary.document_separator;
+            batch.pad(separator, at..end, document);
         }
         Ok(())
     }
-
-    /// Writes the targets `piece`, which does not wrap, and what stands beside them, from `at` on.
-    fn write(&self, piece: Range<u64>, at: &mut usize, document: &mut i64, batch: &mut Batch) {
-        let before = piece.start.checked_sub(1).unwrap_or(self.dataset.num_tokens() - 1);
-        let end = *at + (piece.end - piece.start) as usize;
-        batch.inputs[*at] = i64::from(self.dataset.at(before));
-        for (shard, part) in self.dataset.parts(piece) {
-            // Both are read from the ids: copying one from the other, which lies a power of two
-            // away, makes loads wait for stores (4 KiB aliasing): 5.8 instead of 2.3 ns a token.
-            let targets = &mut batch.targets[*at..*at + part.len()];
-            let inputs = &mut batch.inputs[*at + 1..end.min(*at + part.len() + 1)];
-            match shard.ids() {
-                Ids::U16(ids) => widen(&ids[part.clone()], targets, inputs),
-                Ids::U32(ids) => widen(&ids[part.clone()], targets, inputs),
-            }
-            // A shard begins with a document, so that each step of this walk is a new one.
-            let ends = shard.documents();
-            let mut next = ends.partition_point(|&start| start <= part.start as u64);
-            let mut from = part.start;
-            while from < part.end {
-                // The clamp holds the walk inside the part even if the index is damaged.
-                let end = ends.get(next).map_or(part.end, |&end| end as usize);
-                let end = end.clamp(from + 1, part.end);
-                let span = *at..*at + (end - from);
-                batch.document_ids[span.clone()].fill(*document);
-                count(&mut batch.positions[span.clone()]);
-                *document += 1;
-                next += 1;
-                (from, *at) = (end, span.end);
-            }
-        }
-    }
-
-    fn pad(&self, rest: Range<usize>, document: i64, batch: &mut Batch) {
-        let separator = self.dataset.manifest().vocabulary.document_separator;
-        batch.inputs[rest.clone()].fill(i64::from(separator));
-        batch.targets[rest.clone()].fill(IGNORED);
-        batch.document_ids[rest.clone()].fill(document);
-        count(&mut batch.positions[rest]);
-    }
 }
 
-fn widen<T: Copy + Into<i64>>(ids: &[T], targets: &mut [i64], inputs: &mut [i64]) {
-    for out in [targets, inputs] {
-        for (out, &id) in out.iter_mut().zip(ids) {
-            *out = id.into();
-        }
+fn check_width(dataset: &Dataset, config: &LoaderConfig) -> Result<()> {
+    let LoaderConfig { width, documents, seq_len, drop_last, packing, .. } = *config;
+    let refuse = |limit: String| {
+        let name = format!("{width:?}").replace('I', "int").replace('U', "uint");
+        Err(Error::argument("dtype", format!("{name:?}"), limit))
+    };
+    let vocab_size = dataset.manifest().vocabulary.vocab_size;
+    if vocab_size - 1 > width.largest() {
+        return refuse(format!("has no place for the ids of {vocab_size} tokens; use \"int64\""));
     }
-}
-
-fn count(out: &mut [i64]) {
-    for (out, i) in out.iter_mut().zip(0..) {
-        *out = i;
+    if width == Width::U16 && (packing == Packing::BestFit || !drop_last) {
+        return refuse(format!(
+            "has no place for {IGNORED}, the target of padding; use \"int32\", or \
+             packing=\"contiguous\" with drop_last=True, which never pad"
+        ));
     }
+    if documents && u64::from(seq_len) > width.largest() {
+        return refuse(format!(
+            "has no place for the positions of {seq_len} tokens; use \"int32\" or documents=False"
+        ));
+    }
+    Ok(())
 }

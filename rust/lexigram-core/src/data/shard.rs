@@ -10,15 +10,18 @@
 //! Invariants: d[0] = 0, d is strictly increasing, d[n] = number of tokens; a document never
 //! crosses into another shard; every id is in the vocabulary.
 
+use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::format::{FileWriter, MappedFile};
-use crate::{Error, Result};
+use crate::{Error, Result, prefetch};
 
 const KIND: [u8; 4] = *b"SHRD";
 const VERSION: u32 = 1;
+/// Cache lines of a run that are asked for at once.
+const PREFETCHED: usize = 16;
 /// The largest vocabulary whose ids fit 16 bits.
 const U16_VOCAB: u64 = 1 << 16;
 
@@ -196,15 +199,33 @@ impl ShardWriter {
 pub struct Shard {
     file: MappedFile,
     meta: Meta,
+    /// The numbers of the sections `tokens` and `documents`.
+    sections: (usize, usize),
+    checks: bool,
+}
+
+/// When the checksums of what is read are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verification {
+    /// Each block of 1 MiB when it is first read.
+    OnRead,
+    /// Only when all is verified.
+    Off,
 }
 
 impl Shard {
-    /// Opens a shard: checks what can be checked in constant time.
+    /// Opens a shard: checks what can be checked in constant time; the rest when it is read.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_with(path, Verification::OnRead)
+    }
+
+    /// As [`Shard::open`], with a choice.
+    pub fn open_with(path: &Path, verification: Verification) -> Result<Self> {
         let file = MappedFile::open(path, KIND, VERSION)?;
         let meta: Meta = serde_json::from_slice(file.section("meta")?)
             .map_err(|e| file.corrupt(format!("its meta section cannot be read: {e}")))?;
-        let shard = Self { file, meta };
+        let sections = (file.number("tokens")?, file.number("documents")?);
+        let shard = Self { file, meta, sections, checks: verification == Verification::OnRead };
         let Counts { num_tokens, num_documents, .. } = shard.meta.counts;
         let stored = match shard.meta.vocabulary.dtype {
             Dtype::Uint16 => shard.file.slice::<u16>("tokens")?.len(),
@@ -236,24 +257,73 @@ impl Shard {
         self.file.digest()
     }
 
-    /// All ids.
-    pub fn ids(&self) -> Ids<'_> {
+    /// All ids, of which `range` is about to be read: its checksums are compared first.
+    #[inline]
+    pub fn ids(&self, range: &Range<usize>) -> Result<Ids<'_>> {
+        let ids = self.unchecked();
+        if self.checks {
+            let width = if matches!(ids, Ids::U16(_)) { 2 } else { 4 };
+            self.file.check(self.sections.0, range.start * width..range.end * width)?;
+        }
+        Ok(ids)
+    }
+
+    fn unchecked(&self) -> Ids<'_> {
         // `open` has cast both sections; they cannot fail here.
         match self.meta.vocabulary.dtype {
-            Dtype::Uint16 => Ids::U16(self.file.slice("tokens").unwrap_or_default()),
-            Dtype::Uint32 => Ids::U32(self.file.slice("tokens").unwrap_or_default()),
+            Dtype::Uint16 => Ids::U16(self.file.nth(self.sections.0)),
+            Dtype::Uint32 => Ids::U32(self.file.nth(self.sections.0)),
         }
     }
 
-    /// The n + 1 offsets of the documents.
-    pub fn documents(&self) -> &[u64] {
-        self.file.slice("documents").unwrap_or_default()
+    /// Begins to load some of the ids from `start` on.
+    #[inline]
+    pub fn prefetch(&self, start: usize, length: usize) {
+        fn lines<T>(ids: &[T], start: usize, length: usize) {
+            let line = 64 / size_of::<T>();
+            let run = ids.get(start.saturating_sub(1)..(start + length).min(ids.len()));
+            for id in run.unwrap_or_default().iter().step_by(line).take(PREFETCHED) {
+                prefetch(id);
+            }
+        }
+        match self.unchecked() {
+            Ids::U16(ids) => lines(ids, start, length),
+            Ids::U32(ids) => lines(ids, start, length),
+        }
+    }
+
+    /// The n + 1 offsets of the documents, of which `range` is about to be read, checked as ids are.
+    #[inline]
+    pub fn documents(&self, range: Range<usize>) -> Result<&[u64]> {
+        if self.checks {
+            self.file.check(self.sections.1, range.start * 8..range.end * 8)?;
+        }
+        Ok(self.index())
+    }
+
+    fn index(&self) -> &[u64] {
+        self.file.nth(self.sections.1)
+    }
+
+    /// The number of the document that token `token` stands in, or that it begins.
+    pub fn document_of(&self, token: u64) -> Result<usize> {
+        // Every probe is checked: a search through damaged numbers would end anywhere.
+        let (mut low, mut high) = (0, self.index().len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.documents(middle..middle + 1)?[middle] <= token {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low.saturating_sub(1))
     }
 
     /// Reads everything: checksums, the index, the separators, the range of the ids.
     pub fn verify(&self) -> Result<()> {
         self.file.verify()?;
-        let ids = self.ids();
+        let ids = self.unchecked();
         let Vocabulary { vocab_size, document_separator, .. } = self.meta.vocabulary;
         let largest = match ids {
             Ids::U16(ids) => ids.iter().copied().max().map(u32::from),
@@ -263,7 +333,7 @@ impl Shard {
             let what = format!("it holds id {largest:?}, its vocabulary has {vocab_size} tokens");
             return Err(self.file.corrupt(what));
         }
-        for (i, pair) in self.documents().windows(2).enumerate() {
+        for (i, pair) in self.index().windows(2).enumerate() {
             let inside = pair[0] < pair[1] && pair[1] <= ids.len() as u64;
             if !inside || ids.at(pair[1] as usize - 1) != document_separator {
                 return Err(self.file.corrupt(format!(
