@@ -88,7 +88,7 @@ def test_surface_is_frozen() -> None:
             "train",
         ],
         "index": ["build", "count", "find", "trace"],
-        "data": ["inspect", "tokenize", "verify"],
+        "data": ["inspect", "mix", "tokenize", "verify"],
         "train": [],
         "runs": ["list", "show"],
         "generate": [],
