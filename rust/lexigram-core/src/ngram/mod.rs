@@ -43,6 +43,7 @@ mod copied;
 mod corpus;
 pub mod count;
 mod counts;
+mod counts_file;
 #[cfg(test)]
 mod counts_tests;
 mod estimate;
@@ -51,7 +52,6 @@ mod file;
 mod file_tests;
 mod key;
 mod kneser_ney;
-
 mod lanes;
 mod lines;
 mod model;
