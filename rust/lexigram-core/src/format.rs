@@ -22,6 +22,7 @@
 //! the whole file or none.
 
 mod header;
+pub mod manifest;
 mod read;
 #[cfg(test)]
 mod tests;

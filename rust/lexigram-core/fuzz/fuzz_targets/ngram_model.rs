@@ -29,7 +29,7 @@ const KIND: Kind = Kind {
 fn seeds() {
     let tokens: Vec<u32> = (0..300u32).map(|i| i * i % 23 % 11).collect();
     let file = path("seed.ngram");
-    let mut put = |name: &str, model: &Model, bits: Option<u32>| {
+    let put = |name: &str, model: &Model, bits: Option<u32>| {
         model.save(&file, bits).expect("a temporary file");
         let [image, sections] = inputs_of(&file, &KIND);
         seed(&format!("{name}.image"), &image);

@@ -34,6 +34,8 @@ mod tests;
 mod text;
 mod tokenizer;
 pub mod train;
+#[cfg(test)]
+mod train_tests;
 mod trie;
 mod unstable;
 mod vocabulary;

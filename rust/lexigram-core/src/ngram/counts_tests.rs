@@ -125,7 +125,7 @@ fn refused(levels: &[[&[u32]; 3]], num_tokens: u64) -> String {
         vocab_size: 3,
         document_separator: None,
         num_tokens,
-        heads: vec![vec![0, 0]],
+        heads: vec![vec![0; levels.len() - 1]],
     };
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.counts");

@@ -48,6 +48,7 @@ mod counts_file;
 mod counts_tests;
 mod estimate;
 mod file;
+mod file_header;
 #[cfg(test)]
 mod file_tests;
 mod key;
@@ -60,10 +61,14 @@ mod naive;
 #[cfg(test)]
 mod naive_query;
 mod normalize;
+mod parts;
 mod perplexity;
 mod prune;
 mod quantize;
 mod query;
+#[cfg(test)]
+mod query_tests;
+mod scan;
 mod storage;
 mod suffix;
 #[cfg(test)]

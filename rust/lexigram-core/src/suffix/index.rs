@@ -8,8 +8,8 @@ use super::open::{check_overlaps, open_shards};
 use super::search;
 use super::shard::{Shard, TokenId};
 use super::view::{Match, View};
-use crate::data::manifest::hex;
 use crate::data::shard::Dtype;
+use crate::format::manifest::hex;
 use crate::progress::Progress;
 use crate::{Error, Result};
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::manifest::{MANIFEST, Manifest};
 use super::shard::{Shard, TokenId};
-use crate::data::manifest::hex;
+use crate::format::manifest::hex;
 use crate::{Error, Result};
 
 /// Opens the shards that the manifest of `dir` names.

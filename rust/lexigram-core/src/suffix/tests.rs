@@ -4,6 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::manifest::Manifest;
 use super::naive::Naive;
 use super::search::{COMPARED, SEARCHES};
 use super::{Builder, Index, Options, Scored, tree};
@@ -329,6 +330,39 @@ fn damage_is_found() {
     }
     std::fs::write(&file, &good[..good.len() - 1]).unwrap();
     assert!(Index::open(&path).is_err());
+}
+
+/// What right checksums seal is compared all the same: the documents of the manifest with those of
+/// the shards, where one shard ends with where the next begins, and documents with separators.
+#[test]
+fn documents_that_contradict_each_other_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("index");
+    let stream: Vec<u32> = (0..60).map(|i| if i % 25 == 24 { 4 } else { i * i % 3 }).collect();
+    let mut options = Options::new(5, Some(4));
+    (options.shard_tokens, options.overlap) = (Some(20), 6);
+    build(&path, &stream, options).verify(&Silent).unwrap();
+    let manifest_path = path.join("index.json");
+    let bytes = std::fs::read(&manifest_path).unwrap();
+    let good = Manifest::from_bytes(&bytes, &manifest_path).unwrap().0;
+    assert!(good.shards.len() > 3 && good.max_match == Some(6));
+    let opened = |manifest: &Manifest| {
+        std::fs::write(&manifest_path, manifest.to_bytes().unwrap()).unwrap();
+        Index::open(&path)
+    };
+    let refused = |change: fn(&mut Manifest)| {
+        let mut manifest = good.clone();
+        change(&mut manifest);
+        opened(&manifest).unwrap_err().to_string()
+    };
+    assert!(refused(|m| m.num_documents = 0).contains("not those of its shards"));
+    assert!(refused(|m| m.num_documents += 1).contains("not those of its shards"));
+    assert!(refused(|m| m.max_match = None).contains("goes on by more or fewer ids"));
+    assert!(refused(|m| m.max_match = Some(7)).contains("goes on by more or fewer ids"));
+    assert!(refused(|m| m.shards.swap(0, 1)).contains("where the shard before it ends"));
+    let without_last = refused(|m| m.num_tokens -= m.shards.pop().unwrap().num_tokens);
+    assert!(without_last.contains("not those of its shards"), "{without_last}");
+    opened(&good).unwrap().verify(&Silent).unwrap();
 }
 
 #[test]
