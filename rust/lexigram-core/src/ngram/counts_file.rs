@@ -7,6 +7,8 @@
 //! than its context or its suffix, which must be there; and that the ids' counts make up the number
 //! of tokens.
 
+use std::iter::repeat_n;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,8 +17,10 @@ use rayon::prelude::*;
 use super::Options;
 use super::column::Column;
 use super::count::{CountLevel, Counts};
-use crate::Result;
+use super::kneser_ney::{AHEAD, find_all};
+use super::work::pieces;
 use crate::format::{FileWriter, MappedFile};
+use crate::{Result, prefetch};
 
 const KIND: [u8; 4] = *b"NGRC";
 const VERSION: u32 = 1;
@@ -134,11 +138,14 @@ impl Counts {
             let tokens = self.num_tokens;
             return Err(format!("its ids were counted {sum} times, its header says {tokens}"));
         }
+        if self.order() == 1 {
+            return Ok(());
+        }
         let levels: Vec<Slices<'_>> = self.levels.iter().map(Slices::new).collect();
-        let wrong = (0..self.vocab_size).into_par_iter().with_min_len(16).find_map_any(|id| {
-            let marker = self.document_separator == Some(id as u32);
-            wrong_below(&levels, 1, id, None, marker)
-        });
+        let marker = self.document_separator;
+        let wrong = pieces(levels[0].children)
+            .into_par_iter()
+            .find_map_any(|firsts| wrong_behind(&levels, firsts, marker));
         match wrong {
             None => Ok(()),
             Some(order) => Err(format!(
@@ -210,55 +217,44 @@ impl<'a> Slices<'a> {
     fn new(level: &'a CountLevel) -> Self {
         Self { words: &level.words, counts: &level.counts, children: &level.children }
     }
-
-    fn followers(&self, node: usize) -> std::ops::Range<usize> {
-        self.children[node] as usize..self.children[node + 1] as usize
-    }
 }
 
-/// The order of an n-gram that goes on from `node` of `order`, whose suffix is `suffix` (none: no
-/// ids), and stands more often than its context or its suffix. The followers of both are sorted,
-/// so that each is looked for behind the one before it.
-fn wrong_below(
-    levels: &[Slices<'_>],
-    order: usize,
-    node: usize,
-    suffix: Option<usize>,
-    marker: bool,
-) -> Option<usize> {
-    let level = levels.get(order)?;
-    let context = if marker { u32::MAX } else { levels[order - 1].counts[node] };
-    let mut rest = suffix.map(|suffix| levels[order - 2].followers(suffix));
-    for follower in levels[order - 1].followers(node) {
-        let word = level.words[follower];
-        let shorter = match &mut rest {
-            None => word as usize,
-            Some(rest) => {
-                rest.start = first_from(levels[order - 1].words, rest.clone(), word);
-                if rest.start >= rest.end || levels[order - 1].words[rest.start] != word {
-                    return Some(order + 1);
-                }
-                rest.start
+/// The order of an n-gram that begins with one of the ids `firsts` and stands more often than its
+/// context or its suffix. Order by order: the suffix of hw is the continuation w of the suffix of h.
+fn wrong_behind(levels: &[Slices<'_>], firsts: Range<usize>, marker: Option<u32>) -> Option<usize> {
+    let (mut contexts, mut links) = (firsts, Vec::new());
+    for (order, pair) in (2..).zip(levels.windows(2)) {
+        let (above, level) = (&pair[0], &pair[1]);
+        let children = &above.children[contexts.start..=contexts.end];
+        let nodes = children[0] as usize..children[children.len() - 1] as usize;
+        let words = &level.words[nodes.clone()];
+        let mut found = words.to_vec();
+        if order > 2 {
+            let degrees = children.windows(2).map(|pair| (pair[1] - pair[0]) as usize);
+            let suffixes = links.iter().zip(degrees).flat_map(|(&link, n)| repeat_n(link, n));
+            let lower = levels[order - 3].children;
+            if !find_all(lower, above.words, suffixes, words, &mut found) {
+                return Some(order);
             }
-        };
-        if level.counts[follower] > context.min(levels[order - 1].counts[shorter]) {
-            return Some(order + 1);
         }
-        let deeper = wrong_below(levels, order + 1, follower, Some(shorter), false);
-        if deeper.is_some() {
-            return deeper;
+        let counts = &level.counts[nodes.clone()];
+        for (i, (&link, count)) in found.iter().zip(counts).enumerate() {
+            if let Some(&ahead) = found.get(i + AHEAD) {
+                prefetch(&above.counts[ahead as usize]);
+            }
+            if count > &above.counts[link as usize] {
+                return Some(order);
+            }
         }
+        for (context, pair) in contexts.clone().zip(children.windows(2)) {
+            let most = &above.counts[context];
+            let is_marker = order == 2 && marker == Some(context as u32);
+            let followers = &level.counts[pair[0] as usize..pair[1] as usize];
+            if !is_marker && followers.iter().any(|count| count > most) {
+                return Some(order);
+            }
+        }
+        (contexts, links) = (nodes, found);
     }
     None
-}
-
-/// The first place of a range of rising words whose word is not below `word`, in steps that double.
-fn first_from(words: &[u32], range: std::ops::Range<usize>, word: u32) -> usize {
-    let (mut from, mut step) = (range.start, 1);
-    while from + step < range.end && words[from + step] < word {
-        from += step;
-        step *= 2;
-    }
-    let end = range.end.min(from + step + 1);
-    from + words[from..end].partition_point(|&other| other < word)
 }
