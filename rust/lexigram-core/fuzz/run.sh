@@ -11,5 +11,7 @@ for option in level=4 inline-8bit-counters pc-table trace-compares; do
 done
 RUSTFLAGS="$flags" cargo build --release --target "$host" --bin "$target"
 mkdir -p "$corpus" artifacts
+export SEEDS=$corpus
+if [ -d /dev/shm ]; then export TMPDIR=/dev/shm; fi # the files of each run stay off the disk
 exec nice -n 15 "${CARGO_TARGET_DIR:-target}/$host/release/$target" "$corpus" \
   -artifact_prefix=artifacts/ -max_total_time="$seconds" -max_len=6000 -timeout=20

@@ -25,6 +25,7 @@
 mod checked;
 mod hash;
 mod header;
+pub mod manifest;
 mod read;
 #[cfg(test)]
 mod tests;

@@ -2,17 +2,27 @@
 //! and read again with the same n-grams; saved, it loads.
 #![no_main]
 
-use std::path::PathBuf;
-
-use lexigram_core::ngram::Model;
+use lexigram_core::ngram::{Model, Options};
 use lexigram_core::progress::Silent;
+use lexigram_fuzz::{path, seed};
 use libfuzzer_sys::fuzz_target;
 
-fn path(name: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("lexigram-fuzz-{}-{name}", std::process::id()))
+fn seeds() {
+    let file = path("seed.arpa");
+    let tokens: Vec<u32> = (0..90u32).map(|i| i * i % 23 % 11).collect();
+    for (order, document_separator) in [(1, Some(3)), (2, None), (3, Some(3)), (5, Some(0))] {
+        let options = Options { document_separator, ..Options::new(order, 11) };
+        let model = Model::train(&tokens[..90 / order], &options, &Silent).expect("a model");
+        model.to_arpa(&file, None, &Silent).expect("a temporary file");
+        seed(&format!("order-{order}"), &std::fs::read(&file).expect("a temporary file"));
+    }
+    let words =
+        b"\\data\\\nngram 1=4\nngram 2=2\n\n\\1-grams:\n-1\t<unk>\n-99\t<s>\t-.3\n-.5\t</s>\n\
+                  -.4\ta\t-.2\n\n\\2-grams:\n-.1\t<s> a\n-.2\ta </s>\n\n\\end\\\n";
+    seed("words", words);
 }
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: seeds(), |data: &[u8]| {
     let (arpa, again, saved) = (path("x.arpa"), path("y.arpa"), path("x.ngram"));
     std::fs::write(&arpa, data).expect("a temporary file");
     let (model, _) = match Model::from_arpa(&arpa, &Silent) {

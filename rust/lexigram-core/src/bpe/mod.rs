@@ -35,6 +35,8 @@ mod text;
 mod token_index;
 mod tokenizer;
 pub mod train;
+#[cfg(test)]
+mod train_tests;
 mod trie;
 mod unstable;
 mod vocabulary;

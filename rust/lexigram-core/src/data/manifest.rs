@@ -1,17 +1,17 @@
 //! What a directory of shards holds: `manifest.json`, written after every shard is on the disk. A
 //! directory without it was never finished.
 //!
-//! The last field is `checksum`: xxh3-64, as 16 hexadecimal digits, of all bytes before the line on
-//! which it stands. It also is the dataset's fingerprint: the manifest holds the digest of every
+//! Its checksum ([`crate::format::manifest`]) is the dataset's fingerprint: the manifest holds the digest of every
 //! shard and nothing that changes from run to run, so equal fingerprints mean equal tokens.
 
-use std::path::{Component, Path};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::shard::{Counts, Dtype, Vocabulary};
-use crate::{Error, Result};
+use crate::Result;
+pub use crate::format::manifest::hex;
+use crate::format::manifest::{self, Expected};
 
 /// The manifest's file name.
 pub const MANIFEST: &str = "manifest.json";
@@ -49,11 +49,6 @@ pub struct ShardEntry {
     pub xxh3: String,
 }
 
-/// A checksum as the manifest writes it.
-pub fn hex(checksum: u64) -> String {
-    format!("{checksum:016x}")
-}
-
 impl Manifest {
     /// The manifest of these shards.
     pub fn new(vocabulary: Vocabulary, shards: Vec<ShardEntry>, num_skipped: u64) -> Self {
@@ -73,84 +68,45 @@ impl Manifest {
         }
     }
 
-    /// The file's bytes: indented JSON whose last line but one is the checksum.
+    /// The file's bytes.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let mut json =
-            serde_json::to_string_pretty(self).map_err(|e| Error::Internal(e.to_string()))?;
-        let inside = json.trim_end_matches('}').trim_end().len();
-        json.truncate(inside);
-        json.push_str(",\n");
-        let last = last_line(json.as_bytes());
-        json.push_str(&last);
-        Ok(json.into_bytes())
+        manifest::to_bytes(self)
     }
 
     /// Reads the bytes of the file `path`; returns the manifest and its checksum.
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<(Self, String)> {
-        let parse =
-            |what: String| Error::Parse { path: path.to_path_buf(), format: "a manifest", what };
-        let length = last_line(b"").len();
-        let (before, last) = bytes
-            .split_at_checked(bytes.len().wrapping_sub(length))
-            .ok_or_else(|| parse(format!("it ends after {} bytes", bytes.len())))?;
-        if last != last_line(before).as_bytes() {
-            return Err(Error::Corrupt {
-                path: path.to_path_buf(),
-                offset: 0,
-                what: "its content does not match the checksum in its last line".to_owned(),
-            });
-        }
-        let manifest: Self = serde_json::from_slice(bytes).map_err(|e| parse(e.to_string()))?;
-        manifest.check(path)?;
-        Ok((manifest, hex(xxh3_64(before))))
+        manifest::from_bytes(bytes, path)
+    }
+}
+
+impl manifest::Manifest for Manifest {
+    const EXPECTED: Expected = Expected { name: "a manifest", format: FORMAT, version: VERSION };
+
+    fn kind(&self) -> (&str, u32) {
+        (&self.format, self.version)
     }
 
-    fn check(&self, path: &Path) -> Result<()> {
-        if self.format != FORMAT {
-            return Err(Error::WrongKind {
-                path: path.to_path_buf(),
-                expected: FORMAT.to_owned(),
-                found: format!("its format is {:?}", self.format),
-            });
-        }
-        if self.version != VERSION {
-            return Err(Error::Version {
-                path: path.to_path_buf(),
-                found: self.version,
-                supported: VERSION,
-            });
-        }
+    fn contradiction(&self) -> Option<&'static str> {
         let Vocabulary { vocab_size, document_separator, ref tokenizer, dtype } = self.vocabulary;
         let fields = Vocabulary::new(vocab_size, u64::from(document_separator), tokenizer);
         let sum = |count: fn(&Counts) -> u64| {
             let mut counts = self.shards.iter().map(|shard| count(&shard.counts));
             counts.try_fold(0u64, u64::checked_add) == Some(count(&self.counts))
         };
-        // A name with a separator in it could lead outside the directory.
-        let plain = |name: &str| {
-            let mut parts = Path::new(name).components();
-            matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
-        };
-        let wrong = if fields.is_err() || dtype != Dtype::of(vocab_size) {
-            "its vocabulary contradicts itself"
+        if fields.is_err() || dtype != Dtype::of(vocab_size) {
+            Some("its vocabulary contradicts itself")
         } else if !(sum(|c| c.num_tokens) && sum(|c| c.num_documents) && sum(|c| c.num_bytes)) {
-            "its counts are not the sums of its shards' counts"
-        } else if !self.shards.iter().all(|shard| plain(&shard.file)) {
-            "a shard's name is not a plain file name"
+            Some("its counts are not the sums of its shards' counts")
+        } else if !self.shards.iter().all(|shard| manifest::is_plain_name(&shard.file)) {
+            Some("a shard's name is not a plain file name")
         } else if self.counts.num_tokens == 0
             || self.shards.iter().any(|s| s.counts.num_tokens == 0)
         {
-            "it holds an empty shard or no shard"
+            Some("it holds an empty shard or no shard")
         } else {
-            return Ok(());
-        };
-        Err(Error::Parse { path: path.to_path_buf(), format: "a manifest", what: wrong.to_owned() })
+            None
+        }
     }
-}
-
-/// The end of the file whose earlier bytes are `before`.
-pub(crate) fn last_line(before: &[u8]) -> String {
-    format!("  \"checksum\": \"{}\"\n}}\n", hex(xxh3_64(before)))
 }
 
 #[cfg(test)]

@@ -113,32 +113,55 @@ fn parts_of_different_kinds_are_refused() {
     }
 }
 
-#[test]
-fn counts_of_no_text_are_refused() {
-    // The bigrams 00 and 02; the trigrams 000 and 002, and 020, though 20 is not there.
-    let level = |words: &[u32], children: &[u32], nodes: usize| CountLevel {
+/// A file of these levels (words, counts, children), read.
+fn refused(levels: &[[&[u32]; 3]], num_tokens: u64) -> String {
+    let level = |[words, counts, children]: &[&[u32]; 3]| CountLevel {
         words: words.to_vec().into(),
-        counts: vec![1; nodes].into(),
+        counts: counts.to_vec().into(),
         children: children.to_vec().into(),
     };
-    let levels = vec![
-        level(&[], &[0, 2, 2, 2], 3),
-        level(&[0, 2], &[0, 2, 3], 2),
-        level(&[0, 2, 0], &[], 3),
-    ];
     let counts = Counts {
-        levels,
+        levels: levels.iter().map(level).collect(),
         vocab_size: 3,
         document_separator: None,
-        num_tokens: 3,
-        heads: vec![vec![0, 0]],
+        num_tokens,
+        heads: vec![vec![0; levels.len() - 1]],
     };
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.counts");
     counts.save(&path).unwrap();
-    let counts = Counts::load(&path).unwrap();
-    let error = Model::from_counts(counts, &Options::new(3, 3), &Silent).unwrap_err().to_string();
-    assert!(error.contains("not those of a text: an n-gram's suffix is missing"), "{error}");
+    Counts::load(&path).map(drop).map_err(|error| error.to_string()).unwrap_err()
+}
+
+#[test]
+fn counts_of_no_text_are_refused() {
+    let ids: [&[u32]; 3] = [&[], &[2, 1, 1], &[0, 2, 2, 2]];
+    // The bigrams 00 and 02; the trigrams 000 and 002, and 020, though 20 is not there.
+    let missing: [[&[u32]; 3]; 3] =
+        [ids, [&[0, 2], &[1, 1], &[0, 2, 3]], [&[0, 2, 0], &[1, 1, 1], &[]]];
+    let error = refused(&missing, 4);
+    assert!(error.contains("order 3 lacks its suffix"), "{error}");
+    // 02 twice, 2 once; 00 three times, 0 twice: pruning by counts would keep these alone.
+    for counts in [[1u32, 2], [3, 1]] {
+        let error = refused(&[ids, [&[0, 2], &counts, &[]]], 4);
+        assert!(error.contains("order 2 lacks its suffix, or stands more often"), "{error}");
+    }
+    // The same with right counts, of five ids in place of four.
+    let error = refused(&[ids, [&[0, 2], &[1, 1], &[]]], 5);
+    assert!(error.contains("counted 4 times, its header says 5"), "{error}");
+}
+
+/// The whole header stood in the error: a megabyte for a long one.
+#[test]
+fn an_error_does_not_grow_with_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.counts");
+    let mut file = crate::format::FileWriter::create(&path, *b"NGRC", 1, 1).unwrap();
+    file.section("header").unwrap();
+    file.write_slice(&[&[3u64, 3, u64::MAX, 0, 0][..], &[5; 10_000]].concat()).unwrap();
+    file.finish().unwrap();
+    let error = Counts::load(&path).unwrap_err().to_string();
+    assert!(error.contains("its header has 10005 fields, not 7") && error.len() < 300, "{error}");
 }
 
 #[test]

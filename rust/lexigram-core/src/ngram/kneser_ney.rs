@@ -140,7 +140,7 @@ const SEARCHES: usize = 64;
 
 /// Finds each of `words` among the continuations of its context: `found[i]` is where in `lower` it
 /// stands. Whether all were there.
-fn find_all(
+pub(super) fn find_all(
     children: &[u32],
     lower: &[u32],
     mut contexts: impl Iterator<Item = u32>,
@@ -176,8 +176,11 @@ fn find_all(
             }
             longest -= longest / 2;
         }
-        let is_there = |(&place, &word): (&u32, &u32)| lower.get(place as usize) == Some(&word);
-        all &= found.iter().zip(words).all(is_there);
+        // Of a context without continuations the place is another's.
+        let is_there = |((&place, &length), &word): ((&u32, &u32), &u32)| {
+            length > 0 && lower.get(place as usize) == Some(&word)
+        };
+        all &= found.iter().zip(&lengths).zip(words).all(is_there);
     }
     all
 }

@@ -43,15 +43,16 @@ mod copied;
 mod corpus;
 pub mod count;
 mod counts;
+mod counts_file;
 #[cfg(test)]
 mod counts_tests;
 mod estimate;
 mod file;
+mod file_header;
 #[cfg(test)]
 mod file_tests;
 mod key;
 mod kneser_ney;
-
 mod lanes;
 mod lines;
 mod model;
@@ -60,10 +61,14 @@ mod naive;
 #[cfg(test)]
 mod naive_query;
 mod normalize;
+mod parts;
 mod perplexity;
 mod prune;
 mod quantize;
 mod query;
+#[cfg(test)]
+mod query_tests;
+mod scan;
 mod storage;
 mod suffix;
 #[cfg(test)]

@@ -20,6 +20,10 @@ use super::suffix::Tree;
 use super::{STUPID_BACKOFF_FACTOR, Smoothing};
 use crate::{Error, Result};
 
+/// A sum is taken for at least that much, so that its inverse is a number: of trained models none
+/// is less, but a file may hold any scores.
+const LEAST: f64 = 1e-280;
+
 impl Model {
     /// The scores of a model of Stupid Backoff, divided by their sums.
     pub fn normalized(&self) -> Result<Self> {
@@ -35,7 +39,7 @@ impl Model {
             f64::NEG_INFINITY if k == 0 => floor,
             logprob => logprob.exp(),
         };
-        let empty: f64 = (0..tree.sizes[0]).map(|i| score(0, i)).sum();
+        let empty = (0..tree.sizes[0]).map(|i| score(0, i)).sum::<f64>().max(LEAST);
         // Z of the contexts of the level before, and of those whose n-grams are being written.
         let mut shorter = vec![empty];
         let mut levels: Vec<Level> = Vec::with_capacity(order);
@@ -52,7 +56,7 @@ impl Model {
                     followers.clone().map(|i| score(k - 1, tree.links[k][i] as usize)).sum();
                 let suffix = if k == 1 { 0 } else { tree.links[k - 1][context] as usize };
                 let left = (shorter[suffix] - below).max(0.0);
-                let total = seen + STUPID_BACKOFF_FACTOR * left;
+                let total = (seen + STUPID_BACKOFF_FACTOR * left).max(LEAST);
                 let weight = STUPID_BACKOFF_FACTOR * shorter[suffix] / total;
                 levels[k - 1].backoffs.push(weight.ln());
                 children.push(followers.start as u32);

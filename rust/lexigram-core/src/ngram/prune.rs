@@ -140,7 +140,9 @@ fn take(tree: &Tree<'_>, kept: &[Vec<bool>]) -> Vec<Level> {
                     true => view.backoff(i),
                     false => {
                         let (a, b) = left(tree, k + 1, i, |x| kept[k + 1][x]);
-                        (a.max(0.0) / b).ln()
+                        // Nothing is left below where rounding, or a file of numbers that are
+                        // no distribution, has the shorter context give all to what is listed.
+                        (a.max(0.0) / b.max(f64::EPSILON)).ln()
                     }
                 });
             }

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 use super::manifest::{Entry, MANIFEST, Manifest, TOKENIZER};
 use super::shard::{self, Part, Shard, TokenId};
 use super::{MAX_VOCAB_SIZE, OVERLAP, sort, tree};
-use crate::data::manifest::hex;
 use crate::data::writer::temporary;
+use crate::format::manifest::hex;
 use crate::format::write_atomic;
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -240,10 +240,11 @@ impl<T: TokenId> Work<T> {
         let done = self.manifest.num_tokens;
         let total = self.options.total.max(self.given);
         let size = (own - usize::from(self.front)) as u64;
-        progress.report(done, total)?;
         let Options { vocab_size, document_separator, .. } = self.options;
-        let mut suffixes = sort::sort(text, vocab_size)?;
-        progress.report(done + size * 2 / 3, total)?;
+        let to = done + size * 2 / 3;
+        let report = sort::Report { progress, from: done, to, total };
+        let mut suffixes = sort::sort(text, vocab_size, report)?;
+        progress.report(to, total)?;
         if own < text.len() {
             suffixes.retain(|&position| (position as usize) < own);
         }
@@ -253,13 +254,7 @@ impl<T: TokenId> Work<T> {
             None => build(),
         };
         progress.report(done + size * 5 / 6, total)?;
-        let mut documents: Vec<u32> = Vec::new();
-        documents.extend((!self.front).then_some(0));
-        let separator = self.separator();
-        if separator.is_some() {
-            let begins = |&i: &usize| Some(text[i - 1]) == separator;
-            documents.extend((1..own).filter(begins).map(|i| i as u32));
-        }
+        let documents = shard::document_starts(&text[..own], document_separator, self.front);
         let part = Part {
             first_document: self.manifest.num_documents,
             offset: self.offset,

@@ -4,10 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::manifest::{MANIFEST, Manifest, TOKENIZER};
+use super::open::{check_overlaps, open_shards};
 use super::search;
-use super::shard::{Match, Shard, TokenId, View};
-use crate::data::manifest::hex;
+use super::shard::{Shard, TokenId};
+use super::view::{Match, View};
 use crate::data::shard::Dtype;
+use crate::format::manifest::hex;
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -134,18 +136,9 @@ impl Index {
         let fresh = Self::open(&self.dir)?;
         fresh.tokenizer()?;
         let total = fresh.num_tokens();
-        let mut done = 0;
         match &fresh.shards {
-            Shards::Narrow(shards) => shards.iter().try_for_each(|shard| {
-                shard.verify(done, total, progress)?;
-                done += shard.num_tokens();
-                Ok(())
-            }),
-            Shards::Wide(shards) => shards.iter().try_for_each(|shard| {
-                shard.verify(done, total, progress)?;
-                done += shard.num_tokens();
-                Ok(())
-            }),
+            Shards::Narrow(shards) => verify(shards, total, progress),
+            Shards::Wide(shards) => verify(shards, total, progress),
         }
     }
 
@@ -263,21 +256,13 @@ impl Index {
     }
 }
 
-fn open_shards<T: TokenId>(dir: &Path, manifest: &Manifest) -> Result<Vec<Shard<T>>> {
-    let mut shards = Vec::with_capacity(manifest.shards.len());
-    for entry in &manifest.shards {
-        let shard = Shard::<T>::open(&dir.join(&entry.file))?;
-        let part = shard.part();
-        if hex(shard.file().digest()) != entry.xxh3
-            || shard.num_tokens() != entry.num_tokens
-            || part.vocab_size as u64 != manifest.vocab_size
-            || part.separator != manifest.document_separator
-        {
-            return Err(shard.corrupt(format!("it is not the shard that {MANIFEST} names")));
-        }
-        shards.push(shard);
+fn verify<T: TokenId>(shards: &[Shard<T>], total: u64, progress: &dyn Progress) -> Result<()> {
+    let mut done = 0;
+    for shard in shards {
+        shard.verify(done, total, progress)?;
+        done += shard.num_tokens();
     }
-    Ok(shards)
+    check_overlaps(shards)
 }
 
 /// The tables of all shards.

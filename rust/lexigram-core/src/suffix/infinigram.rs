@@ -3,13 +3,15 @@
 //! If h* is the longest suffix of h with C(h*) > 0 and h*w stands somewhere, the longest suffix of
 //! hw that stands anywhere is h*w itself: a longer one would make h* longer. So a text is read with
 //! a window that grows at its end by one id at a time and is found anew only when it stands
-//! nowhere, or when nothing follows it.
+//! nowhere, or when nothing follows it, and then not where the text repeats itself ([`Period`]).
 
 use rayon::prelude::*;
 
 use super::index::{Index, Reader, with_reader};
+use super::period::Period;
 use super::search;
-use super::shard::{Match, TokenId};
+use super::shard::TokenId;
+use super::view::Match;
 use crate::Result;
 
 /// Lengths that are looked up together: most windows are shorter.
@@ -20,7 +22,9 @@ const CHUNK: usize = 1 << 12;
 /// h*, and where it stands in each shard.
 #[derive(Clone, Debug)]
 pub struct Window {
-    run: Vec<u32>,
+    /// h* is `ids[start..]`: it mostly loses its first ids one by one.
+    ids: Vec<u32>,
+    start: usize,
     matches: Vec<Match>,
     /// C(h*), or c(h*) while spans are traced.
     weight: u64,
@@ -29,12 +33,12 @@ pub struct Window {
 impl Window {
     /// |h*|.
     pub fn len(&self) -> usize {
-        self.run.len()
+        self.ids.len() - self.start
     }
 
     /// Whether h* has no ids.
     pub fn is_empty(&self) -> bool {
-        self.run.is_empty()
+        self.len() == 0
     }
 
     /// C(h*).
@@ -43,7 +47,19 @@ impl Window {
     }
 
     pub(super) fn run(&self) -> &[u32] {
-        &self.run
+        &self.ids[self.start..]
+    }
+
+    /// Keeps the last ids only, `length` of them, which stand there so often.
+    pub(super) fn set(&mut self, length: usize, weight: u64, matches: &[Match]) {
+        self.start = self.ids.len() - length;
+        if self.start > length {
+            self.ids.drain(..self.start);
+            self.start = 0;
+        }
+        self.weight = weight;
+        self.matches.clear();
+        self.matches.extend_from_slice(matches);
     }
 
     pub(super) fn matches(&self) -> &[Match] {
@@ -89,7 +105,7 @@ impl<T: TokenId> Reader<'_, T> {
     /// The window of an empty context.
     pub fn empty(&self) -> Window {
         let matches = self.views.iter().map(|view| view.root()).collect();
-        Window { run: Vec::new(), matches, weight: self.index.num_tokens() }
+        Window { ids: Vec::new(), start: 0, matches, weight: self.index.num_tokens() }
     }
 
     /// The window of the longest suffix of `context` that is enough; it does not go back over a
@@ -139,7 +155,7 @@ impl<T: TokenId> Reader<'_, T> {
                 }
             }
         }
-        window.run.extend_from_slice(suffix(best));
+        window.ids.extend_from_slice(suffix(best));
         window
     }
 
@@ -148,46 +164,63 @@ impl<T: TokenId> Reader<'_, T> {
         matches.clear();
         let both = self.views.iter().zip(&window.matches);
         matches.extend(both.map(|(view, m)| search::extend(view, m, id)));
-        if window.run.is_empty() {
+        if window.is_empty() {
             return self.standing(&[id], matches);
         }
         matches.iter().map(|m| u64::from(m.len())).sum()
     }
 
-    /// The window after one more id, given where it stands then.
-    pub fn advance(&self, window: &mut Window, id: u32, matches: &mut Vec<Match>, need: Need) {
+    /// The window after one more id, given where it stands then. `period` goes with the window.
+    pub fn advance(
+        &self,
+        window: &mut Window,
+        id: u32,
+        matches: &mut Vec<Match>,
+        need: Need,
+        period: &mut Period,
+    ) {
         if Some(id) == self.index.document_separator() {
             *window = self.longest(&[id], need);
+            period.clear();
             return;
         }
-        window.run.push(id);
-        let too_long = self.index.max_match().is_some_and(|most| window.run.len() > most);
-        let weight = self.weight(need, &window.run, matches);
-        if weight < Self::least(need) || too_long {
-            let run = std::mem::take(&mut window.run);
-            let rest = &run[1..];
-            // Repetition mostly loses one id at its begin: that one search is then enough. Short
-            // windows are looked up together anyway.
-            if rest.len() > TOGETHER {
-                let found = self.find(rest);
-                let weight = self.weight(need, rest, &found);
-                if weight >= Self::least(need) {
-                    *window = Window { run: rest.to_vec(), matches: found, weight };
-                    return;
-                }
-                *window = self.longest(&rest[1..], need);
-            } else {
-                *window = self.longest(rest, need);
-            }
-        } else {
+        window.ids.push(id);
+        period.read(window.run());
+        let too_long = self.index.max_match().is_some_and(|most| window.len() > most);
+        let weight = self.weight(need, window.run(), matches);
+        if weight >= Self::least(need) && !too_long {
             window.weight = weight;
             std::mem::swap(&mut window.matches, matches);
+        } else if !period.recall(window) {
+            self.shorten(window, need);
+            if window.len() > TOGETHER {
+                period.look(window.run());
+            }
+        }
+        period.remember(window);
+    }
+
+    /// Finds the window of a run that is too long, of at least one id.
+    fn shorten(&self, window: &mut Window, need: Need) {
+        let rest = &window.run()[1..];
+        // Repetition mostly loses one id at its begin: that one search is then enough. Short
+        // windows are looked up together anyway.
+        if rest.len() <= TOGETHER {
+            *window = self.longest(rest, need);
+            return;
+        }
+        let found = self.find(rest);
+        let weight = self.weight(need, rest, &found);
+        if weight >= Self::least(need) {
+            window.set(window.len() - 1, weight, &found);
+        } else {
+            *window = self.longest(&rest[1..], need);
         }
     }
 
     /// Whether h* has ids and one id alone follows it: then the first and the last are equal.
     fn sparse(&self, window: &Window) -> bool {
-        if window.run.is_empty() {
+        if window.is_empty() {
             return false;
         }
         let mut only = None;
@@ -208,22 +241,22 @@ impl<T: TokenId> Reader<'_, T> {
 
     fn score(&self, context: &[u32], ids: &[u32], need: Need, sparse: bool, out: &mut [Scored]) {
         let mut window = self.longest(context, need);
-        let mut matches = Vec::with_capacity(self.views.len());
+        let (mut matches, mut period) = (Vec::with_capacity(self.views.len()), Period::default());
         for (&id, out) in ids.iter().zip(out) {
             let count = self.extended(&window, id, &mut matches);
             *out = Scored {
                 logprob: (count as f64 / window.weight as f64).ln(),
-                order: window.run.len() as u32 + 1,
+                order: window.len() as u32 + 1,
                 sparse: sparse && self.sparse(&window),
             };
-            self.advance(&mut window, id, &mut matches, need);
+            self.advance(&mut window, id, &mut matches, need, &mut period);
         }
     }
 
     fn distribution(&self, window: &Window, out: &mut [f64]) {
         out.fill(f64::NEG_INFINITY);
         let total = window.weight as f64;
-        for (id, count) in self.followers(&window.run, &window.matches) {
+        for (id, count) in self.followers(window.run(), &window.matches) {
             if let Some(out) = out.get_mut(id as usize) {
                 *out = (count as f64 / total).ln();
             }
@@ -256,7 +289,7 @@ impl Index {
         Ok(with_reader!(self, reader => {
             let window = reader.longest(context, Need::Followed(support));
             let count = reader.extended(&window, id, &mut Vec::with_capacity(1));
-            (count as f64 / window.weight as f64, window.run.len() as u32 + 1)
+            (count as f64 / window.weight as f64, window.len() as u32 + 1)
         }))
     }
 
@@ -272,10 +305,10 @@ impl Index {
         let need = Need::Followed(support);
         Ok(with_reader!(self, reader => {
             let mut window = window.clone();
-            let mut matches = Vec::new();
+            let (mut matches, mut period) = (Vec::new(), Period::default());
             for &id in ids {
                 reader.extended(&window, id, &mut matches);
-                reader.advance(&mut window, id, &mut matches, need);
+                reader.advance(&mut window, id, &mut matches, need, &mut period);
             }
             window
         }))

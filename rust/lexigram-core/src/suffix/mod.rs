@@ -37,7 +37,9 @@ mod infinigram;
 mod manifest;
 #[cfg(test)]
 mod naive;
+mod open;
 mod packed;
+mod period;
 mod search;
 mod shard;
 mod sort;
@@ -45,6 +47,8 @@ mod sort;
 mod tests;
 mod trace;
 mod tree;
+mod verify;
+mod view;
 
 pub use build::{Builder, Options};
 pub use index::{Index, Place};

@@ -11,7 +11,8 @@
 
 use std::cmp::Ordering;
 
-use super::shard::{Match, TokenId, View};
+use super::shard::TokenId;
+use super::view::{Match, View};
 
 /// Searches that take turns.
 pub const GROUP: usize = 24;
@@ -20,6 +21,8 @@ pub const GROUP: usize = 24;
 thread_local! {
     /// How many searches this thread has begun.
     pub static SEARCHES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    /// How many ids of a text it has compared.
+    pub static COMPARED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 enum Phase {
@@ -209,6 +212,8 @@ impl<'q> Search<'q> {
         let rest = &self.run[self.m.depth as usize..];
         let text = view.text.get(position..).unwrap_or_default();
         for (&id, &wanted) in text.iter().zip(rest) {
+            #[cfg(test)]
+            COMPARED.set(COMPARED.get() + 1);
             let id: u32 = id.into();
             if id != wanted {
                 return id.cmp(&wanted);

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::packed::{self, Packed};
 use super::tree::{LEVELS, Lists, Tree};
+use super::view::View;
 use crate::format::{FileWriter, MappedFile};
-use crate::progress::Progress;
 use crate::{Error, Result};
 
 const KIND: [u8; 4] = *b"SUFX";
@@ -90,6 +90,17 @@ impl Part {
             separator,
         })
     }
+}
+
+/// Where each document begins in the text of a shard's own suffixes: behind each separator but the
+/// last id, and at the start where no separator stands in front.
+pub fn document_starts<T: TokenId>(own: &[T], separator: Option<u32>, front: bool) -> Vec<u32> {
+    let mut starts: Vec<u32> = (!front).then_some(0).into_iter().collect();
+    if let Some(separator) = separator {
+        let begins = |&i: &usize| own[i - 1].into() == separator;
+        starts.extend((1..own.len()).filter(begins).map(|i| i as u32));
+    }
+    starts
 }
 
 /// Writes a shard. `documents`: where each document begins in `text`.
@@ -198,6 +209,16 @@ impl<T: TokenId> Shard<T> {
         (self.file.num_bytes() - text, text)
     }
 
+    /// Where each document begins in the text.
+    pub fn documents(&self) -> &[u32] {
+        self.file.nth(2)
+    }
+
+    /// How many ids the text goes on by that are the next shard's.
+    pub fn overlap(&self) -> usize {
+        self.file.nth::<T>(1).len() - self.part.num_suffixes as usize
+    }
+
     pub fn view(&self) -> View<'_, T> {
         let text: &[T] = self.file.nth(1);
         let level = |k: usize| {
@@ -221,7 +242,7 @@ impl<T: TokenId> Shard<T> {
 
     /// The document of a place in the text, and the place in that document.
     pub fn place(&self, position: u32, begin_marker: bool) -> (u64, i64) {
-        let documents: &[u32] = self.file.nth(2);
+        let documents = self.documents();
         let inside = u64::from(position) + u64::from(begin_marker);
         let after = documents.partition_point(|&start| u64::from(start) <= inside);
         let document = after.saturating_sub(1);
@@ -233,7 +254,7 @@ impl<T: TokenId> Shard<T> {
 
     /// Appends what this shard has of ids `start` to `stop` of a document.
     pub fn read(&self, document: u64, start: u64, stop: u64, ids: &mut Vec<u32>) {
-        let (text, documents): (&[T], &[u32]) = (self.file.nth(1), self.file.nth(2));
+        let (text, documents): (&[T], _) = (self.file.nth(1), self.documents());
         let number = document.checked_sub(self.part.first_document);
         let Some(number) = number.and_then(|n| usize::try_from(n).ok()) else { return };
         let Some(&begin) = documents.get(number) else { return };
@@ -249,173 +270,7 @@ impl<T: TokenId> Shard<T> {
         ids.extend(own[range].iter().map(|&id| id.into()));
     }
 
-    /// Reads everything: checksums, ids, documents, the order of the suffixes, the tree.
-    pub fn verify(&self, done: u64, total: u64, progress: &dyn Progress) -> Result<()> {
-        self.file.verify()?;
-        progress.report(done + self.num_tokens() / 4, total)?;
-        let view = self.view();
-        let corrupt = |what: String| Err(self.file.corrupt(what));
-        let vocab_size = self.part.vocab_size;
-        if let Some(at) = view.text.iter().position(|&id| id.into() as usize >= vocab_size) {
-            return corrupt(format!("id {at} of its text is not in the vocabulary"));
-        }
-        let documents: &[u32] = self.file.nth(2);
-        let separator = self.part.separator;
-        let before = |&start: &u32| match start.checked_sub(1) {
-            None => true,
-            Some(at) => view.text.get(at as usize).map(|&id| id.into()) == separator,
-        };
-        if !documents.is_sorted_by(|a, b| a < b) || !documents.iter().all(before) {
-            return corrupt("its documents do not begin behind separators".to_owned());
-        }
-        let suffixes = self.unpack()?;
-        let tree =
-            super::tree::build(view.text, &suffixes, vocab_size, separator, super::tree::EXPANDED);
-        progress.report(done + self.num_tokens() / 2, total)?;
-        self.check_order(&suffixes)?;
-        let same = tree.starts == view.starts
-            && tree.levels.iter().zip(&view.levels).all(|(ours, theirs)| {
-                ours.expanded == theirs.expanded
-                    && ours.ranks == theirs.ranks
-                    && ours.offsets == theirs.offsets
-                    && ours.words == theirs.words
-                    && ours.starts == theirs.starts
-            });
-        if !same {
-            return corrupt("its tree is not that of its suffixes".to_owned());
-        }
-        progress.report(done + self.num_tokens(), total)
-    }
-
-    /// The suffix array, after checking that it holds every position once.
-    fn unpack(&self) -> Result<Vec<u32>> {
-        let view = self.view();
-        let mut seen = vec![false; view.len as usize];
-        let mut suffixes = Vec::with_capacity(view.len as usize);
-        for i in 0..view.len {
-            let position = view.suffixes.get(i);
-            match seen.get_mut(position as usize) {
-                Some(seen) if !*seen => *seen = true,
-                _ => return Err(self.file.corrupt(format!("suffix {i} is no new position"))),
-            }
-            suffixes.push(position);
-        }
-        Ok(suffixes)
-    }
-
-    /// Neighbours are in order: their first ids rise, or are equal and the suffixes after these
-    /// stand in the same order. (Where one of those belongs to the next shard, they are compared.)
-    fn check_order(&self, suffixes: &[u32]) -> Result<()> {
-        let text = self.view().text;
-        let mut ranks = vec![0u32; suffixes.len()];
-        for (rank, &position) in (0..).zip(suffixes) {
-            ranks[position as usize] = rank;
-        }
-        let ids = |at: usize| text[at..].iter().map(|&id| id.into());
-        let rising = |pair: &[u32]| {
-            let (one, two) = (pair[0] as usize, pair[1] as usize);
-            let first = (text[one].into()).cmp(&text[two].into());
-            first.is_lt()
-                || first.is_eq()
-                    && match (ranks.get(one + 1), ranks.get(two + 1)) {
-                        (Some(one), Some(two)) => one < two,
-                        _ => ids(one).lt::<_>(ids(two)),
-                    }
-        };
-        match suffixes.windows(2).position(|pair| !rising(pair)) {
-            None => Ok(()),
-            Some(i) => Err(self.corrupt(format!("suffixes {i} and {} are not in order", i + 1))),
-        }
-    }
-
     pub fn corrupt(&self, what: impl Into<String>) -> Error {
         self.file.corrupt(what)
-    }
-}
-
-/// A shard's tables.
-#[derive(Clone, Copy)]
-pub struct View<'a, T> {
-    pub text: &'a [T],
-    pub suffixes: Packed<'a>,
-    /// How many suffixes there are.
-    pub len: u32,
-    /// Where the suffixes of each id begin, and the end.
-    pub starts: &'a [u32],
-    pub levels: [Lists<'a, T>; LEVELS],
-}
-
-/// The suffixes that begin with some run of ids: `lo..hi` in the array.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Match {
-    pub lo: u32,
-    pub hi: u32,
-    /// The length of the run.
-    pub depth: u32,
-    /// Its node in the tree, at level `depth`, if the tree lists it.
-    pub node: Option<u32>,
-}
-
-impl Match {
-    pub fn len(&self) -> u32 {
-        self.hi - self.lo
-    }
-
-    /// The same run, standing nowhere.
-    pub fn nowhere(depth: u32) -> Self {
-        Self { lo: 0, hi: 0, depth, node: None }
-    }
-}
-
-impl<T: TokenId> View<'_, T> {
-    /// All suffixes.
-    pub fn root(&self) -> Match {
-        Match { lo: 0, hi: self.len, depth: 0, node: None }
-    }
-
-    /// The node of one id.
-    #[inline]
-    pub fn first(&self, id: u32) -> Match {
-        let id_at = id as usize;
-        match (self.starts.get(id_at), self.starts.get(id_at + 1)) {
-            (Some(&lo), Some(&hi)) => {
-                let hi = hi.min(self.len);
-                Match { lo: lo.min(hi), hi, depth: 1, node: Some(id) }
-            }
-            _ => Match::nowhere(1),
-        }
-    }
-
-    /// The list of what follows a match, if the tree has it.
-    #[inline]
-    pub fn list(&self, m: &Match) -> Option<(Lists<'_, T>, u32, u32)> {
-        let level = self.levels.get((m.depth as usize).checked_sub(1)?)?;
-        let (from, to) = level.of(m.node?)?;
-        Some((*level, from, to))
-    }
-
-    /// Child `i` of a list `from..to` of the match.
-    #[inline]
-    pub fn child(&self, m: &Match, lists: &Lists<'_, T>, i: u32, to: u32) -> Match {
-        let lo = lists.starts[i as usize];
-        let hi = if i + 1 < to { lists.starts[i as usize + 1] } else { m.hi };
-        let hi = hi.min(m.hi);
-        Match { lo: lo.clamp(m.lo.min(hi), hi), hi, depth: m.depth + 1, node: Some(i) }
-    }
-
-    /// The id at `depth` of suffix `i`; None behind the end of the text.
-    #[inline]
-    pub fn id(&self, i: u32, depth: u32) -> Option<u32> {
-        let at = self.suffixes.get(i) as usize + depth as usize;
-        self.text.get(at).map(|&id| id.into())
-    }
-
-    /// How many of a match's suffixes have a next id. The one that has none, at the end of the
-    /// text, is the first.
-    #[inline]
-    pub fn followed(&self, m: &Match) -> u32 {
-        let ends =
-            m.lo < m.hi && self.suffixes.get(m.lo) as usize + m.depth as usize >= self.text.len();
-        m.len() - u32::from(ends)
     }
 }

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::manifest::Manifest;
 use super::naive::Naive;
-use super::search::SEARCHES;
+use super::search::{COMPARED, SEARCHES};
 use super::{Builder, Index, Options, Scored, tree};
 use crate::progress::Silent;
 
@@ -178,6 +179,38 @@ proptest! {
         check(&stream, vocab_size, separator, options, seed >> 32);
     }
 
+    /// Texts that repeat themselves more than the corpus does, with an id changed here and there.
+    #[test]
+    fn repetition_has_the_same_windows(
+        word in prop::collection::vec(0u32..3, 1..4), times in 4usize..25, front in 0u32..4,
+        changes in prop::collection::vec((0usize..80, 0u32..3), 0..3),
+        separator in prop::option::of(Just(3u32)), overlap in prop::option::of(9usize..20),
+    ) {
+        let stream = [&[front][..], &word.repeat(times), &[front]].concat();
+        let mut text = word.repeat(80 / word.len());
+        for (at, id) in changes {
+            let at = at % text.len();
+            text[at] = id;
+        }
+        let mut options = Options::new(4, separator);
+        if let Some(overlap) = overlap {
+            (options.shard_tokens, options.overlap) = (Some(overlap + 2), overlap);
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let index = build(&dir.path().join("index"), &stream, options);
+        if index.max_match().is_none() {
+            check_text(&index, &Naive::new(&stream, separator, 4), &text);
+        }
+        let mut scored = vec![Scored::default(); text.len()];
+        index.score(&text, 1, false, &mut scored).unwrap();
+        for (i, scored) in scored.iter().enumerate() {
+            let window = index.window(&text[..i], 1).unwrap();
+            prop_assert_eq!(scored.order as usize, window.len() + 1, "{} of {:?}", i, text);
+            let (p, _) = index.probability(&text[..i], text[i], 1).unwrap();
+            prop_assert_eq!(scored.logprob, p.ln());
+        }
+    }
+
     /// Trees of low thresholds against the sorted suffixes.
     #[test]
     fn lists_are_what_follows((stream, vocab_size, _) in streams(), threshold in 1u32..5) {
@@ -299,6 +332,39 @@ fn damage_is_found() {
     assert!(Index::open(&path).is_err());
 }
 
+/// What right checksums seal is compared all the same: the documents of the manifest with those of
+/// the shards, where one shard ends with where the next begins, and documents with separators.
+#[test]
+fn documents_that_contradict_each_other_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("index");
+    let stream: Vec<u32> = (0..60).map(|i| if i % 25 == 24 { 4 } else { i * i % 3 }).collect();
+    let mut options = Options::new(5, Some(4));
+    (options.shard_tokens, options.overlap) = (Some(20), 6);
+    build(&path, &stream, options).verify(&Silent).unwrap();
+    let manifest_path = path.join("index.json");
+    let bytes = std::fs::read(&manifest_path).unwrap();
+    let good = Manifest::from_bytes(&bytes, &manifest_path).unwrap().0;
+    assert!(good.shards.len() > 3 && good.max_match == Some(6));
+    let opened = |manifest: &Manifest| {
+        std::fs::write(&manifest_path, manifest.to_bytes().unwrap()).unwrap();
+        Index::open(&path)
+    };
+    let refused = |change: fn(&mut Manifest)| {
+        let mut manifest = good.clone();
+        change(&mut manifest);
+        opened(&manifest).unwrap_err().to_string()
+    };
+    assert!(refused(|m| m.num_documents = 0).contains("not those of its shards"));
+    assert!(refused(|m| m.num_documents += 1).contains("not those of its shards"));
+    assert!(refused(|m| m.max_match = None).contains("goes on by more or fewer ids"));
+    assert!(refused(|m| m.max_match = Some(7)).contains("goes on by more or fewer ids"));
+    assert!(refused(|m| m.shards.swap(0, 1)).contains("where the shard before it ends"));
+    let without_last = refused(|m| m.num_tokens -= m.shards.pop().unwrap().num_tokens);
+    assert!(without_last.contains("not those of its shards"), "{without_last}");
+    opened(&good).unwrap().verify(&Silent).unwrap();
+}
+
 #[test]
 fn what_is_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -338,4 +404,71 @@ fn repetition_takes_one_search_an_id() {
         assert_eq!((scored.logprob, scored.order), (0.0, i.min(length - 1) as u32 + 1), "{i}");
     }
     assert!(searches <= 4 * length + 2, "{searches} searches");
+}
+
+/// Each id costs a search of the tables, and no longer one for each id of the window.
+#[test]
+fn repetition_takes_few_comparisons() {
+    let dir = tempfile::tempdir().unwrap();
+    let cost = |name: &str, word: &[u32], corpus: usize, length: usize| {
+        let times = |n: usize| word.repeat(n.div_ceil(word.len()))[..n].to_vec();
+        let index = build(&dir.path().join(name), &times(corpus), Options::new(8, None));
+        let (text, mut scored) = (times(length), vec![Scored::default(); length]);
+        let before = COMPARED.get();
+        index.score(&text, 1, false, &mut scored).unwrap();
+        let scores = COMPARED.get() - before;
+        for (i, scored) in scored.iter().enumerate().step_by(97) {
+            let window = index.window(&text[..i], 1).unwrap();
+            assert_eq!(scored.order as usize, window.len() + 1, "{i}");
+        }
+        let before = COMPARED.get();
+        let spans = index.trace(&text, 1, 1).unwrap();
+        assert!(!spans.is_empty());
+        (scores, COMPARED.get() - before)
+    };
+    for (name, word) in [("1", &[5][..]), ("2", &[1, 2]), ("7", &[1, 2, 1, 3, 1, 1, 4])] {
+        let (scores, traced) = cost(name, word, 500, 4000);
+        assert!(scores < 60 * 4000, "{scores} comparisons to score, period {name}");
+        assert!(traced < 60 * 4000, "{traced} comparisons to trace, period {name}");
+    }
+}
+
+/// Stops at the report of a number, and keeps what came before.
+struct Stop(std::cell::RefCell<Vec<u64>>, usize);
+
+impl crate::progress::Progress for Stop {
+    fn report(&self, done: u64, total: u64) -> crate::Result<()> {
+        assert!(done <= total);
+        self.0.borrow_mut().push(done);
+        match self.0.borrow().len() == self.1 {
+            true => Err(crate::Error::Interrupted),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Sorting reports several times for one shard, and each report can stop it.
+#[test]
+fn building_can_be_stopped_anywhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("index");
+    let stream: Vec<u32> = (0..500u32).map(|i| i.count_ones() % 2).collect();
+    let reports = |at: usize| {
+        let progress = Stop(std::cell::RefCell::default(), at);
+        let mut builder = Builder::create(&path, Options::new(2, None)).unwrap();
+        builder.append(&stream, &progress).unwrap();
+        let built = builder.finish(&progress);
+        (built, progress.0.into_inner())
+    };
+    let (built, all) = reports(0);
+    built.unwrap();
+    assert!(all.is_sorted() && all.len() > 10, "{all:?}");
+    assert!(all.iter().filter(|&&done| 0 < done && done < 500 * 2 / 3).count() > 5, "{all:?}");
+    std::fs::remove_dir_all(&path).unwrap();
+    for at in 1..=all.len() {
+        let (built, some) = reports(at);
+        assert!(matches!(built, Err(crate::Error::Interrupted)), "{at}");
+        assert_eq!(some, all[..at]);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "report {at}");
+    }
 }

@@ -7,6 +7,7 @@
 
 use super::index::{Index, Place, Reader, with_reader};
 use super::infinigram::{Need, Window};
+use super::period::Period;
 use super::shard::TokenId;
 use crate::Result;
 
@@ -37,18 +38,19 @@ impl<T: TokenId> Reader<'_, T> {
         let separator = self.index.document_separator();
         let mut spans = Vec::new();
         let mut window = self.empty();
-        let mut matches = Vec::new();
+        let (mut matches, mut period) = (Vec::new(), Period::default());
         for (at, &id) in ids.iter().enumerate() {
             if Some(id) == separator {
                 spans.extend(self.span(&window, at, min_length, max_documents));
                 window = self.empty();
+                period.clear();
                 continue;
             }
             let count = self.extended(&window, id, &mut matches);
             if count == 0 || Some(window.len()) == self.index.max_match() {
                 spans.extend(self.span(&window, at, min_length, max_documents));
             }
-            self.advance(&mut window, id, &mut matches, Need::Standing);
+            self.advance(&mut window, id, &mut matches, Need::Standing, &mut period);
         }
         spans.extend(self.span(&window, ids.len(), min_length, max_documents));
         spans

@@ -7,25 +7,21 @@ mod stream;
 mod threads;
 mod train;
 mod unstable;
+mod work;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use lexigram_core::bpe::{Text, Tokenizer, character_spans, json, rank_file};
-use lexigram_core::{Error, Result, format};
+use lexigram_core::{Error, format};
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PySet, PyString};
 
 use self::input::{Input, Special, bad_id, token_ids};
+use self::work::run;
 use crate::error::{attached, detached, to_python};
-
-/// Below this many bytes of text or tokens the work is shorter than giving up the GIL.
-const SHORT: usize = 2048;
-
-/// From so many ids on, a list is worth a table of integers.
-const LONG_LIST: usize = 1024;
 
 #[pyclass(name = "Tokenizer", module = "lexigram._core", subclass, frozen)]
 pub struct PyTokenizer {
@@ -33,90 +29,6 @@ pub struct PyTokenizer {
     /// One integer object for each id, made when the first long list is asked for: a list of them
     /// is filled several times as fast as one of new integers.
     integers: Arc<PyOnceLock<Vec<Py<PyInt>>>>,
-}
-
-/// Runs short work with the GIL and long work without it.
-fn run<T: Send>(
-    py: Python<'_>,
-    bytes: usize,
-    work: impl FnOnce() -> Result<T> + Send,
-) -> PyResult<T> {
-    if bytes < SHORT { attached(py, work) } else { detached(py, work) }
-}
-
-impl PyTokenizer {
-    fn encode_input(
-        &self,
-        py: Python<'_>,
-        text: &Bound<'_, PyAny>,
-        special: &Special,
-        add_special_tokens: bool,
-    ) -> PyResult<Vec<u32>> {
-        let input = Input::new(text)?;
-        let text = input.text()?;
-        run(py, text.len(), || {
-            special.check(&self.core, text)?;
-            let mut ids = Vec::new();
-            self.core.encode(text, &special.allowed, &mut ids)?;
-            if add_special_tokens {
-                self.core.post_processor().apply(&mut ids, 0)?;
-            }
-            Ok(ids)
-        })
-    }
-
-    fn encode_inputs(
-        &self,
-        py: Python<'_>,
-        texts: &Bound<'_, PyAny>,
-        special: &Special,
-        num_threads: Option<i64>,
-    ) -> PyResult<(Vec<u32>, Vec<usize>)> {
-        let inputs =
-            texts.try_iter()?.map(|text| Input::new(&text?)).collect::<PyResult<Vec<_>>>()?;
-        let texts = inputs.iter().map(Input::text).collect::<PyResult<Vec<_>>>()?;
-        let threads = threads::resolve(py, num_threads)?;
-        run(py, texts.iter().map(Text::len).sum(), || {
-            texts.iter().try_for_each(|text| special.check(&self.core, *text))?;
-            self.core.encode_batch(&texts, &special.allowed, threads)
-        })
-    }
-
-    fn of(core: Tokenizer) -> Self {
-        Self { core: Arc::new(core), integers: Arc::default() }
-    }
-
-    /// A list of ids, which are ids of this tokenizer.
-    fn list<'py>(&self, py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyList>> {
-        if ids.len() < LONG_LIST && self.integers.get(py).is_none() {
-            return PyList::new(py, ids);
-        }
-        let size = self.core.vocabulary().size() as u32;
-        let make = || (0..size).map(|id| PyInt::new(py, id).unbind()).collect();
-        let integers = self.integers.get_or_init(py, make);
-        let unknown = || to_python(py, Error::Internal("an id outside the vocabulary".into()));
-        lists::pick(py, ids, integers)?.ok_or_else(unknown)
-    }
-
-    /// Flat ids as one list a text.
-    fn lists<'py>(
-        &self,
-        py: Python<'py>,
-        (ids, offsets): &(Vec<u32>, Vec<usize>),
-    ) -> PyResult<Bound<'py, PyList>> {
-        let lists = PyList::empty(py);
-        for range in offsets.windows(2) {
-            lists.append(self.list(py, &ids[range[0]..range[1]])?)?;
-        }
-        Ok(lists)
-    }
-
-    fn to_text<'py>(py: Python<'py>, bytes: &[u8], errors: &str) -> PyResult<Bound<'py, PyString>> {
-        if let Ok(text) = PyString::from_bytes(py, bytes) {
-            return Ok(text);
-        }
-        Ok(PyBytes::new(py, bytes).call_method1("decode", ("utf-8", errors))?.cast_into()?)
-    }
 }
 
 #[pymethods]
@@ -436,17 +348,7 @@ impl PyTokenizer {
         text: &Bound<'py, PyString>,
     ) -> PyResult<Bound<'py, PyList>> {
         let text = text.to_str()?;
-        let pieces = run(py, text.len(), || {
-            let text = self.core.normalize(text)?;
-            if let Some(steps) = self.core.steps() {
-                let cut = steps.cut(&text)?;
-                let starts = std::iter::once(&0).chain(&cut.ends);
-                let pieces = starts.zip(&cut.ends).map(|(&start, &end)| &cut.bytes[start..end]);
-                return Ok(pieces.map(|p| String::from_utf8_lossy(p).into_owned()).collect());
-            }
-            let pieces = self.core.pretokenizer().split(&text)?;
-            Ok(pieces.into_iter().map(|piece| text[piece].to_owned()).collect::<Vec<_>>())
-        })?;
+        let pieces = run(py, text.len(), || self.pieces(text))?;
         PyList::new(py, pieces)
     }
 
@@ -470,20 +372,6 @@ impl PyTokenizer {
 
     fn __hash__(&self) -> u64 {
         u64::from_str_radix(&self.core.fingerprint()[..16], 16).unwrap_or_default()
-    }
-}
-
-impl PyTokenizer {
-    fn decode_each(
-        &self,
-        py: Python<'_>,
-        batch: &Bound<'_, PyAny>,
-        num_threads: Option<i64>,
-    ) -> PyResult<Vec<Vec<u8>>> {
-        let batch = batch.try_iter()?.map(|ids| token_ids(&ids?)).collect::<PyResult<Vec<_>>>()?;
-        let total = batch.iter().map(Vec::len).sum();
-        let threads = threads::resolve(py, num_threads)?;
-        run(py, total, || self.core.decode_batch(&batch, threads))
     }
 }
 
