@@ -32,6 +32,8 @@
 //! [`Index::verify`] checks everything, the order of the suffixes included.
 
 mod build;
+#[cfg(test)]
+mod build_tests;
 mod index;
 mod infinigram;
 mod manifest;
