@@ -74,7 +74,7 @@ def test_surface_is_frozen() -> None:
     surface = {name: sorted(_subcommands(sub)) for name, sub in _subcommands(parser()).items()}
     assert surface == {
         "quickstart": [],
-        "corpus": ["list", "show"],
+        "corpus": ["fetch", "list", "show"],
         "tokenizer": ["compare", "convert", "decode", "encode", "inspect", "train", "view"],
         "ngram": [
             "convert",

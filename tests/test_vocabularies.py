@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from tiktoken_ext import openai_public
 
-from lexigram import Tokenizer, vocabularies
+from lexigram import Tokenizer, downloads, vocabularies
+from lexigram.downloads import RemoteFile
 from lexigram.errors import (
     DownloadError,
     FormatError,
@@ -20,7 +21,7 @@ from lexigram.errors import (
     LexigramError,
     MissingFileError,
 )
-from lexigram.vocabularies import Source, Vocabulary, source_path
+from lexigram.vocabularies import Vocabulary, source_path
 
 
 @dataclass
@@ -64,6 +65,7 @@ def _nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the folders that a test fills: no data, no cache, not even tiktoken's."""
     monkeypatch.delenv("LEXIGRAM_DATA", raising=False)
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path / "tiktoken"))
+    monkeypatch.setattr(downloads, "_PAUSES", (0.01, 0.01))
     monkeypatch.chdir(tmp_path)
 
 
@@ -75,16 +77,18 @@ def small(tmp_path: Path) -> tuple[Tokenizer, bytes]:
     return tokenizer, (tmp_path / "made.tiktoken").read_bytes()
 
 
-def source(address: str, body: bytes) -> Source:
+def source(address: str, body: bytes) -> RemoteFile:
     digest = hashlib.sha256(body).hexdigest()
-    return Source(file="tiktoken/small.tiktoken", address=address, sha256=digest)
+    return RemoteFile(file="tiktoken/small.tiktoken", address=address, sha256=digest)
 
 
 def cached() -> list[str]:
-    """The files that were fetched; those in `compiled` are made of them."""
+    """The files that were fetched; those in `compiled` are made of them, and what has come of a
+    file that could not be fetched is kept in a hidden part."""
     folder = Path("cache")
     files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return sorted(str(file) for file in files if file.parts[0] != "compiled")
+    whole = (file for file in files if file.suffix != ".part")
+    return sorted(str(file) for file in whole if file.parts[0] != "compiled")
 
 
 def test_a_name_is_fetched_once(

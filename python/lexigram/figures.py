@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lexigram.errors import MissingDependencyError
 
-__all__ = ["Line", "draw_lines"]
+__all__ = ["Line", "draw_dataset", "draw_lines", "log_bins"]
 
 # From dark to light: ordered, and told apart by colour-blind readers and in grey.
 _RAMP = ("#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#d8b40f", "#e07b00", "#b0243c")
@@ -31,6 +31,19 @@ class Line(NamedTuple):
     """Lines with the same number have the same stroke."""
 
 
+def _figure(size: tuple[float, float]) -> Any:
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingDependencyError(
+            "matplotlib is not installed; a picture needs: pip install 'lexigram[plot]'"
+        ) from None
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
 def draw_lines(
     lines: Sequence[Line],
     path: Path,
@@ -45,15 +58,7 @@ def draw_lines(
 
     Raises `MissingDependencyError` without matplotlib.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingDependencyError(
-            "matplotlib is not installed; a picture needs: pip install 'lexigram[plot]'"
-        ) from None
-    figure = Figure(figsize=(9, 5.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure((9, 5.6))
     axes = figure.subplots()
     for line in lines:
         color = _RAMP[line.color % len(_RAMP)]
@@ -107,3 +112,64 @@ def _spread(values: Sequence[float], least: float) -> list[float]:
 def _touch(lower: list[float], upper: list[float], least: float) -> bool:
     distance = upper[0] / upper[1] - lower[0] / lower[1]
     return distance < least * (lower[1] + upper[1]) / 2
+
+
+def draw_dataset(
+    lengths: Sequence[float],
+    documents: Sequence[float],
+    ranked: Sequence[float],
+    path: Path,
+    *,
+    title: str,
+    line: tuple[float, float, int, int] | None = None,
+) -> None:
+    """Two pictures side by side: how many of the `documents` have which of the `lengths`, in bins
+    of equal width in the logarithm, and the counts of tokens against their rank, `ranked`
+    descending. `line` is (slope, intercept, first rank, last rank) of a straight line in log₁₀.
+
+    Raises `MissingDependencyError` without matplotlib.
+    """
+    figure = _figure((11, 4.6))
+    left, right = figure.subplots(1, 2)
+    edges, heights = log_bins(lengths, documents)
+    left.stairs(heights, edges, fill=True, color=_RAMP[2])
+    left.set_xscale("symlog", linthresh=1)
+    left.set(xlabel="tokens in a document", ylabel="documents")
+    left.set_xlim(0, edges[-1])
+    right.plot(range(1, len(ranked) + 1), ranked, color=_RAMP[2], lw=1.5)
+    if line is not None:
+        slope, intercept, first, last = line
+        right.plot(
+            [first, last],
+            [10**intercept * rank**slope for rank in (first, last)],
+            color=_RAMP[7],
+            linestyle=_STROKES[1],
+        )
+        right.annotate(
+            f"slope {slope:.2f} (ranks {first:,}–{last:,})",
+            xy=(0.97, 0.95),
+            xycoords="axes fraction",
+            ha="right",
+            va="top",
+            color=_RAMP[7],
+        )
+    right.set(xscale="log", yscale="log", xlabel="rank of a token", ylabel="occurrences")
+    for axes in (left, right):
+        axes.grid(color="#dddddd", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    figure.savefig(path, dpi=150)
+
+
+def log_bins(values: Sequence[float], weights: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Edges and heights of a histogram of whole numbers: 0 alone, then 1, 2–3, 4–7, …, by powers of
+    two. An edge is the first number of its bin."""
+    top = max(values, default=0)
+    edges: list[float] = [0, 1]
+    while edges[-1] <= top:
+        edges.append(edges[-1] * 2)
+    heights = [0.0] * (len(edges) - 1)
+    for value, weight in zip(values, weights, strict=True):
+        heights[int(value).bit_length()] += weight
+    return edges, heights

@@ -10,32 +10,18 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lexigram.errors import DownloadError, FormatError
+from lexigram.downloads import Progress, RemoteFile, download, sha256_of
+from lexigram.errors import FormatError
 from lexigram.folders import cache_folder, data_folder
 
-__all__ = ["Source", "Vocabulary", "source_path", "vocabularies"]
-
-Progress = Callable[[int, int], object]
+__all__ = ["Vocabulary", "source_path", "vocabularies"]
 
 _ORIGIN = "https://openaipublic.blob.core.windows.net"
-_TIMEOUT = 30.0
 _LARGEST = 256 << 20
 _EOT = "<|endoftext|>"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """A file that a vocabulary is made of."""
-
-    file: str
-    """Its place in a folder `tokenizers`."""
-    address: str
-    """Where its publisher has it."""
-    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,20 +30,20 @@ class Vocabulary:
     `vocab.bpe`."""
 
     name: str
-    sources: tuple[Source, ...]
+    sources: tuple[RemoteFile, ...]
     pattern: str
     special_tokens: dict[str, int] = field(default_factory=dict)
 
 
-def _tiktoken(name: str, sha256: str) -> tuple[Source, ...]:
+def _tiktoken(name: str, sha256: str) -> tuple[RemoteFile, ...]:
     file = f"{name}.tiktoken"
     address = f"{_ORIGIN}/encodings/{file}"
-    return (Source(file=f"tiktoken/{file}", address=address, sha256=sha256),)
+    return (RemoteFile(file=f"tiktoken/{file}", address=address, sha256=sha256),)
 
 
-def _gpt2(file: str, sha256: str) -> Source:
+def _gpt2(file: str, sha256: str) -> RemoteFile:
     address = f"{_ORIGIN}/gpt-2/encodings/main/{file}"
-    return Source(file=f"gpt2/{file}", address=address, sha256=sha256)
+    return RemoteFile(file=f"gpt2/{file}", address=address, sha256=sha256)
 
 
 # Names, patterns, special tokens, addresses and hashes are those of tiktoken's openai_public.py.
@@ -118,7 +104,7 @@ def vocabularies() -> dict[str, Vocabulary]:
     return {vocabulary.name: vocabulary for vocabulary in _VOCABULARIES}
 
 
-def source_path(source: Source, *, progress: Progress | None = None) -> Path:
+def source_path(source: RemoteFile, *, progress: Progress | None = None) -> Path:
     """Where a file is on this machine, fetched first if it is nowhere. `progress(done, total)`
     counts its bytes (total 0: not known) while it is fetched.
 
@@ -127,7 +113,7 @@ def source_path(source: Source, *, progress: Progress | None = None) -> Path:
     """
     folder = data_folder()
     if folder is not None and (given := folder / "tokenizers" / source.file).is_file():
-        found = _sha256(given)
+        found = sha256_of(given)
         if found != source.sha256:
             raise FormatError(
                 f"{given} is not the published file: its SHA-256 is {found}, not {source.sha256}; "
@@ -136,79 +122,19 @@ def source_path(source: Source, *, progress: Progress | None = None) -> Path:
         return given
     kept = cache_folder() / "tokenizers" / source.file
     for path in (kept, _tiktoken_cache(source)):
-        if path is not None and path.is_file() and _sha256(path) == source.sha256:
+        if path is not None and path.is_file() and sha256_of(path) == source.sha256:
             return path
-    _fetch(source, kept, progress)
+    remedy = (
+        f"put the file there yourself (SHA-256 {source.sha256}), or into tokenizers/{source.file} "
+        "of a folder that LEXIGRAM_DATA names"
+    )
+    download(source, kept, remedy=remedy, largest=_LARGEST, progress=progress)
     return kept
 
 
-def _sha256(path: Path) -> str:
-    digest, chunk = hashlib.sha256(), bytearray(1 << 16)
-    with path.open("rb", buffering=0) as file:
-        while length := file.readinto(chunk):
-            digest.update(memoryview(chunk)[:length])
-    return digest.hexdigest()
-
-
-def _tiktoken_cache(source: Source) -> Path | None:
+def _tiktoken_cache(source: RemoteFile) -> Path | None:
     """The place that tiktoken's `load.py` would have put the file; None: it keeps none."""
     default = str(Path(tempfile.gettempdir()) / "data-gym-cache")
     folder = os.environ.get("TIKTOKEN_CACHE_DIR", os.environ.get("DATA_GYM_CACHE_DIR", default))
     name = hashlib.sha1(source.address.encode(), usedforsecurity=False).hexdigest()
     return Path(folder) / name if folder else None
-
-
-def _fetch(source: Source, path: Path, progress: Progress | None) -> None:
-    """Downloads to a temporary file beside `path`, checks it, and only then puts it in place."""
-    # Loaded here: they take longer to import than the rest of the tokenizer, and few runs fetch.
-    import urllib.error
-    import urllib.request
-    from http.client import HTTPException
-
-    remedy = (
-        f"put the file there yourself (SHA-256 {source.sha256}), or into tokenizers/{source.file} "
-        "of a folder that LEXIGRAM_DATA names"
-    )
-
-    def failed(what: str) -> DownloadError:
-        what = " ".join(what.split()) or "no reason given"
-        return DownloadError(f"cannot fetch {source.address} to {path}: {what}; {remedy}")
-
-    temporary: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        request = urllib.request.Request(source.address, headers={"User-Agent": "lexigram"})
-        with (
-            urllib.request.urlopen(request, timeout=_TIMEOUT) as response,
-            tempfile.NamedTemporaryFile(dir=path.parent, prefix=".part-", delete=False) as out,
-        ):
-            temporary = Path(out.name)
-            length = response.headers.get("Content-Length", "")
-            total = int(length) if length.isdigit() else 0
-            digest, done = hashlib.sha256(), 0
-            while chunk := response.read(1 << 16):
-                out.write(chunk)
-                digest.update(chunk)
-                done += len(chunk)
-                if done > _LARGEST:
-                    raise failed(f"it has more than {_LARGEST} bytes")
-                if progress is not None:
-                    progress(done, max(done, total) if total else 0)
-        if total and done != total:
-            raise failed(f"the connection ended after {done} of {total} bytes")
-        if digest.hexdigest() != source.sha256:
-            raise failed(f"what came has the SHA-256 {digest.hexdigest()}")
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except DownloadError:
-        raise
-    except urllib.error.HTTPError as error:
-        with error:
-            raise failed(f"the server answers {error.code} {error.reason}") from error
-    except urllib.error.URLError as error:
-        raise failed(f"no connection ({error.reason})") from error
-    except (OSError, HTTPException, ValueError) as error:
-        raise failed(f"{type(error).__name__}: {error}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)

@@ -68,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 def _run(argv: Sequence[str] | None) -> int:
     try:
         args = parser().parse_args(argv)
+        _watch_downloads()
         status: int = args.run(args)
         sys.stdout.flush()
         return status
@@ -95,6 +96,14 @@ def _run(argv: Sequence[str] | None) -> int:
             "please report it with what LEXIGRAM_TRACEBACK=1 shows"
         )
         return 1
+
+
+def _watch_downloads() -> None:
+    """Whatever is fetched on the way, however deep in a command, shows a progress bar."""
+    from lexigram.cli.terminal import progress_bar
+    from lexigram.downloads import watch
+
+    watch.set(lambda name: progress_bar(f"Fetching {name}", unit="bytes"))
 
 
 def _complain(message: str) -> None:

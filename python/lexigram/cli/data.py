@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.table import Table
 
+from lexigram.cli.data_inspect import add_inspect, summary
 from lexigram.cli.terminal import err, out, progress_bar
 from lexigram.data import Document, TokenDataset, documents, split_of, tokenize
 from lexigram.errors import InvalidInputError
@@ -20,7 +21,7 @@ __all__ = ["add_parser"]
 _EXAMPLES = """examples:
   lexigram data tokenize books/ --tokenizer tokenizer.json --out shards
   lexigram data tokenize stdlib --tokenizer tokenizer.json --out shards --validation 0.05
-  lexigram data inspect shards/train
+  lexigram data inspect shards/train --tokenizer tokenizer.json --plot shards.png
   lexigram data verify shards/train"""
 
 
@@ -35,10 +36,8 @@ def add_parser(subparsers: Any) -> None:
     )
     actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
     _add_tokenize(actions)
-    for action, run, text in (
-        ("inspect", _inspect, "what a dataset holds"),
-        ("verify", _verify, "read every byte and compare the checksums"),
-    ):
+    add_inspect(actions)
+    for action, run, text in (("verify", _verify, "read every byte and compare the checksums"),):
         parser = actions.add_parser(
             action,
             help=text,
@@ -123,7 +122,7 @@ def _tokenize(args: argparse.Namespace) -> int:
             )
         if dataset.num_skipped:
             err.print(f"{dataset.num_skipped} documents could not be read and were skipped")
-        results.append(_summary(dataset))
+        results.append(summary(dataset))
     _show(results, args.json)
     return 0
 
@@ -148,11 +147,6 @@ def _check_sides(
             )
 
 
-def _inspect(args: argparse.Namespace) -> int:
-    _show([_summary(TokenDataset(args.dataset))], args.json)
-    return 0
-
-
 def _verify(args: argparse.Namespace) -> int:
     dataset = TokenDataset(args.dataset)
     with progress_bar("Verifying", unit="tokens") as report:
@@ -162,25 +156,6 @@ def _verify(args: argparse.Namespace) -> int:
     else:
         out.print(f"{args.dataset}: {len(dataset):,} tokens, every checksum holds")
     return 0
-
-
-def _summary(dataset: TokenDataset) -> dict[str, Any]:
-    text_tokens = len(dataset) - dataset.num_documents
-    return {
-        "directory": str(dataset.directory),
-        "tokens": len(dataset),
-        "documents": dataset.num_documents,
-        "skipped": dataset.num_skipped,
-        "bytes": dataset.num_bytes,
-        "bytes_per_token": round(dataset.num_bytes / max(1, text_tokens), 4),
-        "tokens_per_document": round(text_tokens / dataset.num_documents, 1),
-        "vocab_size": dataset.vocab_size,
-        "document_separator": dataset.document_separator,
-        "dtype": str(dataset.dtype),
-        "shards": dataset.num_shards,
-        "tokenizer": dataset.tokenizer_fingerprint,
-        "fingerprint": dataset.fingerprint,
-    }
 
 
 def _show(summaries: list[dict[str, Any]], as_json: bool) -> None:

@@ -10,7 +10,7 @@ for batch in data.TokenLoader(dataset, batch_size=32, seq_len=1024, seed=0):
 from __future__ import annotations
 
 from lexigram.data.build import TokenizerLike, tokenize
-from lexigram.data.corpora import Corpus, corpora, corpus_path
+from lexigram.data.corpora import Corpus, corpora, corpus_path, fetch_corpus
 from lexigram.data.dataset import TokenDataset
 from lexigram.data.loader import IGNORED, Batch, TokenLoader
 from lexigram.data.sources import Document, documents
@@ -27,6 +27,7 @@ __all__ = [
     "corpora",
     "corpus_path",
     "documents",
+    "fetch_corpus",
     "split_of",
     "tokenize",
 ]

@@ -1,130 +1,145 @@
-"""Corpora that have a name: what they are, and where their file is.
+"""Corpora that have a name: what they are, and where their files are.
 
-A corpus lies in the folder `text` of `LEXIGRAM_DATA`, or else of the cache (`LEXIGRAM_CACHE`, by
-default `~/.cache/lexigram`). "stdlib" is on every machine: it is the running Python's own library.
+A file is looked for in the folder `text` of `LEXIGRAM_DATA`, then of the cache (`LEXIGRAM_CACHE`,
+by default `~/.cache/lexigram`); otherwise it is fetched from its publisher into our cache. Whatever
+the place, its SHA-256 is checked. Where nobody publishes one, the first file that comes is
+believed: its hash is written beside it (`NAME.sha256`) and checked from then on. "stdlib" is on
+every machine: it is the running Python's own library.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sysconfig
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from lexigram.errors import MissingFileError
+from lexigram.data.catalogue import Corpus, corpora
+from lexigram.downloads import Progress, RemoteFile, download, sha256_of
+from lexigram.errors import FormatError, MissingFileError
 from lexigram.folders import cache_folder, data_folder
 
-__all__ = ["Corpus", "corpora", "corpus_path", "stdlib_files"]
+__all__ = ["Corpus", "corpora", "corpus_path", "corpus_sha256", "fetch_corpus", "stdlib_files"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Corpus:
-    """A named corpus."""
-
-    name: str
-    description: str
-    licence: str
-    origin: str
-    """The repository and path that the file comes from."""
-    file: str | None = None
-    """The file's name; None: made on this machine."""
-    sha256: str | None = None
-    """The file's SHA-256."""
-
-
-_CORPORA = (
-    Corpus(
-        name="stdlib",
-        description="the running Python's standard library, one file a document, without tests",
-        licence="PSF-2.0",
-        origin="python/cpython:Lib",
-    ),
-    Corpus(
-        name="tinyshakespeare",
-        description="tiny Shakespeare, 1.1 MB of plays in one document",
-        licence="public domain",
-        origin="karpathy/char-rnn:data/tinyshakespeare/input.txt",
-        file="tinyshakespeare.txt",
-        sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
-    ),
-    Corpus(
-        name="english_novels",
-        description="63 English novels, 1847-1927, 50 MB, one novel a document",
-        licence="public domain",
-        origin="computationalstylistics/100_english_novels:corpus",
-        file="english_novels.jsonl.zst",
-        sha256="522d765195f217ce6d85899898240ad41ab8995436a4a15d8fa12cf8c747e863",
-    ),
-    Corpus(
-        name="german_novels",
-        description="51 German novels, 22 MB, one novel a document",
-        licence="public domain",
-        origin="computationalstylistics/68_german_novels:corpus",
-        file="german_novels.jsonl.zst",
-        sha256="39d60c6e35f5882b37bae3ce584a2eb7a727dbc7f0379b3a1ba503273182b9f3",
-    ),
-    Corpus(
-        name="grimm_tales",
-        description="Grimm's fairy tales in English, 0.5 MB in one document",
-        licence="public domain",
-        origin="CeeeeeDZ/mt-exercise-03:data/grimm/raw/tales.txt",
-        file="grimm_tales.txt",
-        sha256="21823f1ae97ed9d3c45f3a10474cbb322bc13b1c9d9aa8f29c516878e97af5ae",
-    ),
-    Corpus(
-        name="tinystories_sample",
-        description="the first stories of TinyStories, 0.2 MB in one document",
-        licence="CDLA-Sharing-1.0",
-        origin="Niklas6/Mini_GPT:tinystories.txt",
-        file="tinystories_sample.txt",
-        sha256="727e8b228375be3075114c20729c93ed6e81ae5d8fe7faf7cb54b304f0322d70",
-    ),
-    Corpus(
-        name="wikipedia_en_sample",
-        description="105 English Wikipedia articles of 2016, 2.8 MB, one article a document",
-        licence="CC-BY-SA-3.0",
-        origin="RaRe-Technologies/gensim:gensim/test/test_data",
-        file="wikipedia_en_sample.jsonl.gz",
-        sha256="2df7acb1afe45d54e6bcb2c1f436fb148dc9c4dca60fd29b74d256e73403aed5",
-    ),
-    Corpus(
-        name="us_state_union",
-        description="65 State of the Union addresses, 2.1 MB, one address a document",
-        licence="public domain",
-        origin="nltk/nltk_data:packages/corpora/state_union.zip",
-        file="us_state_union.jsonl.gz",
-        sha256="cb30bd81f2466ad6b3ca40303a65b29ec69f80ab875b9c9d06a29ba730a96087",
-    ),
-)
 
 # Tests are a third of the library's bytes and hold files that are broken on purpose.
 _LEFT_OUT = frozenset(
     {"__pycache__", "dist-packages", "idle_test", "site-packages", "test", "tests"}
 )
-
-
-def corpora() -> dict[str, Corpus]:
-    """All named corpora, whether their file is on this machine or not."""
-    return {corpus.name: corpus for corpus in _CORPORA}
+_SIDECAR = re.compile(r"[0-9a-f]{64}\b", re.ASCII)
+_known: dict[tuple[str, int, int, int], str] = {}  # hashes of files, by what tells a change
 
 
 def corpus_path(corpus: Corpus) -> Path:
-    """Where the corpus is on this machine: a file, or the library's folder for "stdlib". Raises
-    `MissingFileError`."""
-    if corpus.file is None:
+    """Where the corpus is on this machine: its file, the folder of its files, or the library's
+    folder for "stdlib". Looks at names only, and fetches nothing. Raises `MissingFileError`."""
+    if not corpus.files:
         return _stdlib()
-    folders = []
-    if data := data_folder():
-        folders.append(data / "text")
-    folders.append(cache_folder() / "text")
-    for folder in folders:
-        if (folder / corpus.file).is_file():
-            return folder / corpus.file
-    raise MissingFileError(
-        f"corpus {corpus.name!r} is not on this machine: there is no {corpus.file} in "
-        f"{' or '.join(str(folder) for folder in folders)}; put it there (from {corpus.origin}) "
-        "or set LEXIGRAM_DATA to the folder that holds text/"
+    found = [next((p for p in _candidates(file) if p.is_file()), None) for file in corpus.files]
+    for file, path in zip(corpus.files, found, strict=True):
+        if path is None:
+            raise _missing(corpus, file)
+    paths = [path for path in found if path is not None]
+    return paths[0] if len(paths) == 1 else paths[0].parent
+
+
+def fetch_corpus(corpus: Corpus, *, progress: Progress | None = None) -> list[Path]:
+    """The files of a corpus, in the order of reading, checked; what is not on this machine is
+    fetched. `progress` counts bytes while something is fetched.
+
+    Raises `DownloadError`; `MissingFileError` for a file that nobody publishes; `FormatError` if
+    the one in `LEXIGRAM_DATA` is another file."""
+    total = corpus.num_bytes or 0
+    paths: list[Path] = []
+    for file in corpus.files:
+        before = sum(path.stat().st_size for path in paths)
+        report: Progress | None = None
+        if progress is not None:
+
+            def report(done: int, size: int, before: int = before) -> object:
+                return progress(before + done, total or (size and before + size))
+
+        paths.append(_fetched(corpus, file, report))
+    return paths
+
+
+def corpus_sha256(file: RemoteFile) -> str | None:
+    """The SHA-256 that a file must have: the published one, or the one that came first; None: no
+    such file has come yet."""
+    if file.sha256 is not None:
+        return file.sha256
+    for path in _candidates(file):
+        try:
+            match = _SIDECAR.match(_sidecar(path).read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            continue
+        if match:
+            return match[0]
+    return None
+
+
+def _fetched(corpus: Corpus, file: RemoteFile, progress: Progress | None) -> Path:
+    *given, kept = _candidates(file)
+    expected = corpus_sha256(file)
+    for path in given:
+        if path.is_file():
+            if expected is not None and (found := _hash(path)) != expected:
+                raise FormatError(
+                    f"{path} is not the published file: its SHA-256 is {found}, not {expected}; "
+                    f"replace it by the one from {file.address or corpus.origin}"
+                )
+            return path
+    if kept.is_file() and (found := _hash(kept)) == (expected or found):
+        _remember(file, kept, found)
+        return kept
+    if not file.address:
+        raise _missing(corpus, file)
+    remedy = f"put the file there yourself, or into text/{file.file} of a LEXIGRAM_DATA folder"
+    if expected is not None:
+        known = "published" if file.sha256 else f"remembered in {_sidecar(kept)}"
+        remedy += f" (SHA-256 {expected}, {known})"
+    found = download(file, kept, sha256=expected, remedy=remedy, progress=progress)
+    _remember(file, kept, found)
+    return kept
+
+
+def _remember(file: RemoteFile, path: Path, found: str) -> None:
+    """Writes the hash of a file for which nobody publishes one, if it is the first."""
+    if file.sha256 is None and not _sidecar(path).exists():
+        part = _sidecar(path).with_name(f".{path.name}.sha256.{os.getpid()}")
+        part.write_text(f"{found}  {path.name}\n", encoding="ascii")
+        part.replace(_sidecar(path))
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _candidates(file: RemoteFile) -> list[Path]:
+    """Where a file may be; the last place is where it is fetched to."""
+    data = data_folder()
+    folders = [data / "text"] if data else []
+    return [folder / file.file for folder in [*folders, cache_folder() / "text"]]
+
+
+def _hash(path: Path) -> str:
+    """The file's SHA-256, computed once in a process as long as the file is the same."""
+    found = path.stat()
+    key = (str(path), found.st_ino, found.st_size, found.st_mtime_ns)
+    if key not in _known:
+        _known[key] = sha256_of(path)
+    return _known[key]
+
+
+def _missing(corpus: Corpus, file: RemoteFile) -> MissingFileError:
+    folders = " or ".join(str(path.parent) for path in _candidates(file))
+    remedy = "run: lexigram corpus fetch " + corpus.name
+    if not file.address:
+        remedy = f"it was made from {corpus.origin} and is published nowhere: put it there"
+    return MissingFileError(
+        f"corpus {corpus.name!r} is not on this machine: there is no {Path(file.file).name} in "
+        f"{folders}; {remedy}, or set LEXIGRAM_DATA to the folder that holds text/"
     )
 
 
