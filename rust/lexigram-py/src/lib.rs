@@ -4,6 +4,7 @@
 #![allow(missing_docs)]
 
 mod data;
+mod data_writer;
 mod error;
 mod ngram;
 mod ngram_counts;
@@ -16,6 +17,7 @@ use pyo3::prelude::*;
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     data::register(m)?;
+    data_writer::register(m)?;
     ngram::register(m)?;
     ngram_counts::register(m)?;
     suffix::register(m)?;

@@ -16,7 +16,9 @@ use crate::{Error, Result};
 /// The manifest's file name.
 pub const MANIFEST: &str = "manifest.json";
 const FORMAT: &str = "lexigram token dataset";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The oldest that is read: it had no `num_duplicates`.
+const OLDEST: u32 = 1;
 
 /// The fields of `manifest.json`, without the checksum.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,6 +32,9 @@ pub struct Manifest {
     pub counts: Counts,
     /// Documents that the sources skipped because they could not be read.
     pub num_skipped: u64,
+    /// Documents left out because an earlier one is equal; `None` if that was not asked for.
+    #[serde(default)]
+    pub num_duplicates: Option<u64>,
     /// What the ids mean.
     #[serde(flatten)]
     pub vocabulary: Vocabulary,
@@ -56,7 +61,12 @@ pub fn hex(checksum: u64) -> String {
 
 impl Manifest {
     /// The manifest of these shards.
-    pub fn new(vocabulary: Vocabulary, shards: Vec<ShardEntry>, num_skipped: u64) -> Self {
+    pub fn new(
+        vocabulary: Vocabulary,
+        shards: Vec<ShardEntry>,
+        num_skipped: u64,
+        num_duplicates: Option<u64>,
+    ) -> Self {
         let mut counts = Counts::default();
         for shard in &shards {
             counts.num_tokens += shard.counts.num_tokens;
@@ -68,6 +78,7 @@ impl Manifest {
             version: VERSION,
             counts,
             num_skipped,
+            num_duplicates,
             vocabulary,
             shards,
         }
@@ -113,7 +124,7 @@ impl Manifest {
                 found: format!("its format is {:?}", self.format),
             });
         }
-        if self.version != VERSION {
+        if !(OLDEST..=VERSION).contains(&self.version) {
             return Err(Error::Version {
                 path: path.to_path_buf(),
                 found: self.version,
@@ -164,7 +175,7 @@ mod tests {
             xxh3: hex(i),
         };
         let vocabulary = Vocabulary::new(300, 256, "bytes").unwrap();
-        Manifest::new(vocabulary, vec![entry(0), entry(1)], 0)
+        Manifest::new(vocabulary, vec![entry(0), entry(1)], 0, Some(3))
     }
 
     fn read(bytes: &[u8]) -> Result<(Manifest, String)> {
@@ -199,8 +210,12 @@ mod tests {
         assert!(refused(|m| m.shards[0].counts.num_tokens = u64::MAX).contains("not the sums"));
         assert!(refused(|m| m.vocabulary.document_separator = 300).contains("contradicts itself"));
         assert!(refused(|m| m.vocabulary.dtype = Dtype::Uint32).contains("contradicts itself"));
-        assert!(refused(|m| *m = Manifest::new(m.vocabulary.clone(), vec![], 0)).contains("empty"));
-        assert!(refused(|m| m.version = 2).contains("version 2"));
+        assert!(
+            refused(|m| *m = Manifest::new(m.vocabulary.clone(), vec![], 0, None))
+                .contains("empty")
+        );
+        assert!(refused(|m| m.version = 3).contains("version 3"));
+        assert!(refused(|m| m.version = 0).contains("version 0"));
         assert!(refused(|m| m.format = "x".to_owned()).contains("\"x\""));
     }
 }

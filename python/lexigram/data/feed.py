@@ -1,0 +1,177 @@
+"""Documents in batches, as the encoder takes them: JSON Lines without a Python object for each.
+
+The documents are those of `lexigram.data.documents`, in the same order and with the same errors; a
+property test holds the two together. The rows of JSON Lines are read by the core, on all threads;
+what it does not take for certain (`docs/data-build.md`) is read here, as `documents` does. With
+`keep`, `max_chars` and `max_documents`, which speak of single documents, everything is.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, BinaryIO
+
+from lexigram._core import TextBatch, read_json_lines
+from lexigram.data.corpora import corpora
+from lexigram.data.formats import Document, OnSkip, Reader
+from lexigram.data.huggingface import is_dataset
+from lexigram.data.places import Place, is_address, places
+from lexigram.data.sources import Source, documents
+
+__all__ = ["batches"]
+
+_BATCH_BYTES = 4 << 20  # texts are encoded about this many bytes at a time, on all cores
+_BATCH_DOCUMENTS = 1 << 14
+_BLOCK = 4 << 20
+_AHEAD = 2  # blocks that are unpacked before they are asked for
+_BOM = b"\xef\xbb\xbf"
+
+
+def batches(
+    source: Source,
+    *,
+    num_threads: int | None,
+    progress: Callable[[int, int], object],
+    **options: Any,
+) -> Iterator[TextBatch]:
+    """The texts of the documents of `source`. `options` and `progress` are those of `documents`,
+    but `progress` may be called from another thread."""
+    found: Iterable[Document | TextBatch] = documents(source, progress=progress, **options)
+    if _is_plain(source, options):
+        found = _read(os.fspath(source), num_threads, progress, options)  # type: ignore[arg-type]
+    texts: list[str] = []
+    size = 0
+    for item in found:
+        if isinstance(item, TextBatch):
+            if texts:
+                yield TextBatch(texts)
+                texts, size = [], 0
+            yield item
+            continue
+        texts.append(item.text)
+        size += len(item.text)
+        if size >= _BATCH_BYTES or len(texts) >= _BATCH_DOCUMENTS:
+            yield TextBatch(texts)
+            texts, size = [], 0
+    if texts:
+        yield TextBatch(texts)
+
+
+def _is_plain(source: Source, options: dict[str, Any]) -> bool:
+    """Whether this is a path or a pattern of which all documents are wanted as they are."""
+    return (
+        isinstance(source, str | os.PathLike)
+        and source not in corpora()
+        and source != "stdlib"
+        and not (isinstance(source, str) and (is_dataset(source) or is_address(source)))
+        and all(options.get(name) is None for name in ("keep", "max_chars", "max_documents"))
+    )
+
+
+def _read(
+    source: str,
+    num_threads: int | None,
+    progress: Callable[[int, int], object],
+    options: dict[str, Any],
+) -> Iterator[Document | TextBatch]:
+    on_skip: OnSkip = options.get("on_skip")
+    found = list(places(source, on_skip))
+    known = all(place.size for place in found)
+    total, done = sum(place.size for place in found), 0
+
+    def count(length: int) -> None:
+        nonlocal done
+        done += length
+        progress(done, max(done, total) if known else 0)
+
+    reader = _Blocks(
+        options["errors"],
+        options["document_delimiter"],
+        options["text_field"],
+        options["file_format"],
+        on_skip,
+        count,
+    )
+    reader.num_threads = num_threads
+    for place in found:
+        yield from reader.read(place)
+
+
+class _Blocks(Reader):
+    """Gives the rows of JSON Lines as batches, and all other documents one by one."""
+
+    num_threads: int | None = None
+    _is_packed = False
+
+    def read(self, place: Place) -> Iterator[Any]:
+        # A pipe may not give what is asked for until long after the work was interrupted.
+        self._is_packed = bool(place.compression) and place.seekable
+        return super().read(place)
+
+    def _json_lines(self, file: BinaryIO, path: str) -> Iterator[Any]:
+        first = 1
+        blocks = _ahead(_blocks(file)) if self._is_packed else _blocks(file)
+        for block in blocks:
+            batch, doubtful, num_lines = read_json_lines(block, self._text_field, self.num_threads)
+            others: list[tuple[int, str]] = []
+            for before, line, start, end in doubtful:
+                row, number = block[start:end], first + line
+                if number == 1:
+                    row = row.removeprefix(_BOM)
+                if row.strip():
+                    rows = self._json_line(row, f"{path}:{number}")
+                    others.extend((before, document.text) for document in rows)
+            yield batch.insert(others) if others else batch
+            first += num_lines
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    """Whole lines, some megabytes at a time."""
+    waiting: list[bytes] = []
+    while chunk := file.read(_BLOCK):
+        end = chunk.rfind(b"\n") + 1
+        if end:
+            yield b"".join((*waiting, chunk[:end]))
+            waiting = [chunk[end:]] if end < len(chunk) else []
+        else:
+            waiting.append(chunk)
+    if waiting:
+        yield b"".join(waiting)
+
+
+def _ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same, read by a thread of its own: unpacking goes on while others encode."""
+    waiting: queue.Queue[bytes | BaseException | None] = queue.Queue(_AHEAD)
+    ended = threading.Event()
+
+    def put(item: bytes | BaseException | None) -> bool:
+        while not ended.is_set():
+            try:
+                waiting.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def run() -> None:
+        try:
+            for block in blocks:
+                if not put(block):
+                    return
+            put(None)
+        except BaseException as error:
+            put(error)
+
+    thread = threading.Thread(target=run, name="lexigram-read", daemon=True)
+    thread.start()
+    try:
+        while (item := waiting.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        ended.set()
+        thread.join()
