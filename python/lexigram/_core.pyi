@@ -291,8 +291,9 @@ class TextBatch:
 def read_json_lines(
     block: bytes, field: str, num_threads: int | None = None
 ) -> tuple[TextBatch, list[tuple[int, int, int, int]], int]:
-    """The texts of a block of whole lines; the lines that must be read otherwise, each as the number
-    of texts before it, its number in the block, where it begins and ends; and the number of lines."""
+    """The texts of a block of whole lines; the lines that must be read otherwise, each as the
+    number of texts before it, its number in the block, where it begins and ends; and the number of
+    lines."""
 
 @final
 class Admission:

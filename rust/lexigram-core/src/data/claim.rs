@@ -16,6 +16,7 @@ use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use super::manifest::MANIFEST;
+use crate::format::fault;
 use crate::{Error, Result};
 
 pub const PREFIX: &str = "shard-";
@@ -97,7 +98,7 @@ impl Claim {
         let placed = if overwrite && self.target.exists() {
             exchange(&set, &self.target).or_else(|_| self.replace())
         } else {
-            fs::rename(&set, &self.target)
+            fault::point(&set).and_then(|()| fs::rename(&set, &self.target))
         };
         if let Err(e) = placed {
             check_free(&self.target, false)?;
@@ -110,9 +111,11 @@ impl Claim {
     }
 
     fn replace(&self) -> std::io::Result<()> {
-        let old = self.dir.join(OLD);
-        fs::rename(&self.target, &old)?;
-        fs::rename(self.set(), &self.target).inspect_err(|_| drop(fs::rename(&old, &self.target)))
+        let (old, set) = (self.dir.join(OLD), self.set());
+        fault::point(&old).and_then(|()| fs::rename(&self.target, &old))?;
+        fault::point(&set)
+            .and_then(|()| fs::rename(&set, &self.target))
+            .inspect_err(|_| drop(fs::rename(&old, &self.target)))
     }
 }
 
@@ -144,7 +147,7 @@ fn remove(path: &Path) -> std::io::Result<()> {
 fn lock(dir: &Path, target: &Path) -> Result<File> {
     let failed = |e| Error::io("create", dir, e);
     loop {
-        match fs::create_dir(dir) {
+        match fault::point(dir).and_then(|()| fs::create_dir(dir)) {
             Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(failed(e)),
             _ => (),
         }
@@ -175,12 +178,18 @@ fn lock(dir: &Path, target: &Path) -> Result<File> {
         if !is_still(&file, &path) {
             continue;
         }
-        let written = file
-            .set_len(0)
+        let written = fault::point(&path)
+            .and_then(|()| file.set_len(0))
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(std::process::id().to_string().as_bytes()));
-        written.map_err(|e| Error::io("write", &path, e))?;
-        return Ok(file);
+        return match written {
+            Ok(()) => Ok(file),
+            Err(e) => {
+                let _ = fs::remove_file(&path);
+                let _ = fs::remove_dir(dir); // stays if an earlier run left shards
+                Err(Error::io("write", &path, e))
+            }
+        };
     }
 }
 
@@ -205,6 +214,7 @@ fn is_still(file: &File, path: &Path) -> bool {
 fn exchange(one: &Path, other: &Path) -> std::io::Result<()> {
     use std::ffi::CString;
     use std::os::unix::ffi::OsStrExt;
+    fault::point(one)?;
     let one = CString::new(one.as_os_str().as_bytes())?;
     let other = CString::new(other.as_os_str().as_bytes())?;
     // SAFETY: both are strings that end in NUL and live until the call returns; it keeps nothing.

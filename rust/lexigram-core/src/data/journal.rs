@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::manifest::{ShardEntry, hex};
+use crate::format::fault;
 use crate::{Error, Result};
 
 /// A finished shard.
@@ -37,7 +38,8 @@ pub struct Journal {
 impl Journal {
     /// Begins a journal.
     pub fn create(path: &Path, heading: &str) -> Result<Self> {
-        let file = File::create(path).map_err(|e| Error::io("create", path, e))?;
+        let file = fault::point(path).and_then(|()| File::create(path));
+        let file = file.map_err(|e| Error::io("create", path, e))?;
         let mut journal = Self { file, path: path.to_path_buf() };
         journal.write(&heading)?; // flushed with the first shard
         Ok(journal)
@@ -54,13 +56,15 @@ impl Journal {
     /// Notes a shard that is on the disk.
     pub fn add(&mut self, finished: &Finished) -> Result<()> {
         self.write(finished)?;
-        self.file.sync_data().map_err(|e| Error::io("write", &self.path, e))
+        let flushed = fault::point(&self.path).and_then(|()| self.file.sync_data());
+        flushed.map_err(|e| Error::io("write", &self.path, e))
     }
 
     fn write(&mut self, line: &impl Serialize) -> Result<()> {
         let json = serde_json::to_string(line).map_err(|e| Error::Internal(e.to_string()))?;
         let line = format!("{json}\t{}\n", hex(xxh3_64(json.as_bytes())));
-        self.file.write_all(line.as_bytes()).map_err(|e| Error::io("write", &self.path, e))
+        let written = fault::point(&self.path).and_then(|()| self.file.write_all(line.as_bytes()));
+        written.map_err(|e| Error::io("write", &self.path, e))
     }
 }
 

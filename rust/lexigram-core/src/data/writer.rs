@@ -26,7 +26,7 @@ use super::manifest::{MANIFEST, Manifest, ShardEntry, hex};
 use super::shard::{KIND, VERSION, Vocabulary};
 use super::shard_writer::{Encoded, ShardWriter};
 use super::texts::Texts;
-use crate::format::{MappedFile, write_atomic};
+use crate::format::{MappedFile, fault, write_atomic};
 use crate::{Error, Result};
 
 /// Batches of documents that wait to be written.
@@ -356,7 +356,8 @@ impl Stream {
 
     /// Makes the directory, or removes from it what is no finished shard.
     fn prepare(&self) -> Result<()> {
-        fs::create_dir_all(&self.dir).map_err(|e| Error::io("create", &self.dir, e))?;
+        let made = fault::point(&self.dir).and_then(|()| fs::create_dir_all(&self.dir));
+        made.map_err(|e| Error::io("create", &self.dir, e))?;
         let entries = fs::read_dir(&self.dir).map_err(|e| Error::io("read", &self.dir, e))?;
         for entry in entries {
             let entry = entry.map_err(|e| Error::io("read", &self.dir, e))?;
@@ -450,3 +451,7 @@ pub(crate) fn temporary(parent: &Path, prefix: &str) -> Result<TempDir> {
     }
     builder.tempdir_in(parent).map_err(|e| Error::io("create a directory in", parent, e))
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;
