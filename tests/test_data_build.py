@@ -97,9 +97,16 @@ def test_a_row_that_the_core_reads_is_what_python_reads(
 
 def test_ordinary_rows_are_read_by_the_core() -> None:
     """Rows as writers of JSON write them: no doubt, so none of them is read twice."""
-    row = {"id": 7, "text": 'a "quoted"\n😀', "meta": {"url": "http://x/", "score": -1.5e-7}, "l": []}
+    row = {
+        "id": 7,
+        "text": 'a "quoted"\n😀',
+        "meta": {"url": "http://x/", "score": -1.5e-7},
+        "l": [],
+    }
     block = b"".join(
-        (json.dumps(row, ensure_ascii=flag).encode() + end) for flag in (True, False) for end in (b"\n", b"\r\n")
+        (json.dumps(row, ensure_ascii=flag).encode() + end)
+        for flag in (True, False)
+        for end in (b"\n", b"\r\n")
     )
     batch, doubtful, num_lines = read_json_lines(block, "text", 2)
     assert (batch.texts(), doubtful, num_lines) == ([row["text"]] * 4, [], 4)
@@ -184,7 +191,9 @@ def test_progress_counts_the_bytes_of_files(tmp_path: Path, name: str) -> None:
     assert reports[-1] == (total, total)
 
 
-def test_our_tokenizer_takes_batches_and_a_changed_one_lists(stdlib_text: str, tmp_path: Path) -> None:
+def test_our_tokenizer_takes_batches_and_a_changed_one_lists(
+    stdlib_text: str, tmp_path: Path
+) -> None:
     class Changed(lexigram.Tokenizer):
         seen = 0
 
@@ -217,6 +226,7 @@ few_texts = st.lists(st.text(max_size=2), max_size=40)
 def test_splits_do_not_leak(
     texts: list[str], seed: int, deduplicate: bool, shard_tokens: int
 ) -> None:
+    texts = [*texts, *(f"text {i}" for i in range(60)), *texts]  # so that every side has some
     expected: dict[str, list[str]] = {side: [] for side in SIDES}
     duplicates: Counter[str] = Counter()
     seen: set[str] = set()
@@ -269,7 +279,7 @@ def test_splits_are_all_or_nothing(tmp_path: Path) -> None:
     made = tokenize([*texts, "x"], fake, out, splits=SIDES, overwrite=True)
     assert sum(dataset.num_documents for dataset in made.values()) == 201
     (out / "notes").mkdir()
-    with pytest.raises(InvalidInputError, match="holds \"notes\""):
+    with pytest.raises(InvalidInputError, match='holds "notes"'):
         tokenize(texts, fake, out, splits=SIDES, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
