@@ -136,18 +136,21 @@ def test_batches_are_the_documents(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"a.jsonl{packed}")
         path.write_bytes(pack(content))
-        Path(folder, "b.txt").write_text("text")
+        Path(folder, "b.txt").write_bytes(content)
+        Path(folder, "c.txt").write_text("text")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(feed_module, "_BLOCK", block)
 
             def slow(on_skip: Any) -> Iterator[str]:
-                for document in documents(folder, errors=errors, on_skip=on_skip):
+                for document in documents(
+                    folder, errors=errors, on_skip=on_skip, document_delimiter="}\n"
+                ):
                     yield document.text
 
             def fast(on_skip: Any) -> Iterator[str]:
                 for batch in batches(
                     folder, num_threads=threads, progress=lambda done, total: None, errors=errors,
-                    document_delimiter=None, text_field="text", file_format=None, on_skip=on_skip,
+                    document_delimiter="}\n", text_field="text", file_format=None, on_skip=on_skip,
                 ):  # fmt: skip
                     yield from batch.texts()
 
@@ -282,6 +285,16 @@ def test_splits_are_all_or_nothing(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match='holds "notes"'):
         tokenize(texts, fake, out, splits=SIDES, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_binary_files_of_a_folder_are_skipped_once(tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "a.txt").write_text("good")
+    (folder / "b.txt").write_bytes(b"\0")
+    (folder / "c.txt").write_bytes(b"\xff")
+    dataset = tokenize(folder, ByteTokenizer(), tmp_path / "set", errors="skip")
+    assert (texts_of(dataset), dataset.num_skipped) == (["good"], 2)
 
 
 def test_named_documents_keep_their_names_in_errors(tmp_path: Path) -> None:

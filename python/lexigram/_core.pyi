@@ -277,6 +277,10 @@ class TextBatch:
     """Texts that are not Python objects. `Tokenizer.encode_ordinary_batch_to_numpy` takes it."""
 
     def __new__(cls, texts: list[str]) -> TextBatch: ...
+    @staticmethod
+    def of_bytes(contents: list[bytes]) -> tuple[TextBatch, list[int]]:
+        """The texts of what is UTF-8, and the numbers of what is not."""
+
     def __len__(self) -> int: ...
     @property
     def num_bytes(self) -> int:

@@ -1,4 +1,4 @@
-"""Documents in batches, as the encoder takes them: JSON Lines without a Python object for each.
+"""Documents in batches, as the encoder takes them: without a Python string for each.
 
 The documents are those of `lexigram.data.documents`, in the same order and with the same errors; a
 property test holds the two together. The rows of JSON Lines are read by the core, on all threads;
@@ -12,14 +12,16 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, BinaryIO
+from itertools import chain
+from typing import Any, BinaryIO, NamedTuple
 
 from lexigram._core import TextBatch, read_json_lines
 from lexigram.data.corpora import corpora
-from lexigram.data.formats import Document, OnSkip, Reader
+from lexigram.data.formats import Document, OnSkip, Reader, _split
 from lexigram.data.huggingface import is_dataset
 from lexigram.data.places import Place, is_address, places
 from lexigram.data.sources import Source, documents
+from lexigram.errors import LexigramError
 
 __all__ = ["batches"]
 
@@ -39,25 +41,67 @@ def batches(
 ) -> Iterator[TextBatch]:
     """The texts of the documents of `source`. `options` and `progress` are those of `documents`,
     but `progress` may be called from another thread."""
-    found: Iterable[Document | TextBatch] = documents(source, progress=progress, **options)
+    read: Reader | None = None
+    found: Iterable[Document | TextBatch | _Piece]
     if _is_plain(source, options):
-        found = _read(os.fspath(source), num_threads, progress, options)  # type: ignore[arg-type]
+        documents(source, **{**options, "on_skip": None})  # for what is wrong with the options
+        read, found = _read(os.fspath(source), num_threads, progress, options)  # type: ignore[arg-type]
+    else:
+        found = documents(source, progress=progress, **options)
     texts: list[str] = []
+    pieces: list[_Piece] = []
     size = 0
-    for item in found:
-        if isinstance(item, TextBatch):
-            if texts:
-                yield TextBatch(texts)
-                texts, size = [], 0
-            yield item
-            continue
-        texts.append(item.text)
-        size += len(item.text)
-        if size >= _BATCH_BYTES or len(texts) >= _BATCH_DOCUMENTS:
+    for item in chain(_to_the_end(found), (None,)):
+        if texts and not isinstance(item, Document):
             yield TextBatch(texts)
             texts, size = [], 0
-    if texts:
-        yield TextBatch(texts)
+        if pieces and read is not None and not isinstance(item, _Piece):
+            yield _decoded(pieces, read)
+            pieces, size = [], 0
+        if isinstance(item, Document):
+            texts.append(item.text)
+            size += len(item.text)
+            if size >= _BATCH_BYTES or len(texts) >= _BATCH_DOCUMENTS:
+                yield TextBatch(texts)
+                texts, size = [], 0
+        elif isinstance(item, _Piece):
+            pieces.append(item)
+            size += len(item.content)
+            if read is not None and (size >= _BATCH_BYTES or len(pieces) >= _BATCH_DOCUMENTS):
+                yield _decoded(pieces, read)
+                pieces, size = [], 0
+        elif isinstance(item, LexigramError):
+            raise item from None
+        elif item is not None:
+            yield item
+
+
+def _to_the_end(
+    found: Iterable[Document | TextBatch | _Piece],
+) -> Iterator[Document | TextBatch | _Piece | LexigramError]:
+    """An error comes when it is its turn: what is before it may be wrong as well."""
+    try:
+        yield from found
+    except LexigramError as error:
+        yield error
+
+
+class _Piece(NamedTuple):
+    """A document before it is known to be UTF-8; the arguments of `Reader.decoded`."""
+
+    content: bytes
+    name: str
+    at: int
+    line: int | None
+
+
+def _decoded(pieces: list[_Piece], reader: Reader) -> TextBatch:
+    batch, wrong = TextBatch.of_bytes([piece.content for piece in pieces])
+    others: list[tuple[int, str]] = []
+    for passed, number in enumerate(wrong):
+        found = reader.decoded(*pieces[number])
+        others.extend((number - passed, document.text) for document in found)
+    return batch.insert(others) if others else batch
 
 
 def _is_plain(source: Source, options: dict[str, Any]) -> bool:
@@ -76,7 +120,7 @@ def _read(
     num_threads: int | None,
     progress: Callable[[int, int], object],
     options: dict[str, Any],
-) -> Iterator[Document | TextBatch]:
+) -> tuple[Reader, Iterator[Document | TextBatch | _Piece]]:
     on_skip: OnSkip = options.get("on_skip")
     found = list(places(source, on_skip))
     known = all(place.size for place in found)
@@ -87,22 +131,24 @@ def _read(
         done += length
         progress(done, max(done, total) if known else 0)
 
-    reader = _Blocks(
+    arguments = (
         options["errors"],
         options["document_delimiter"],
         options["text_field"],
         options["file_format"],
         on_skip,
-        count,
     )
-    reader.num_threads = num_threads
-    for place in found:
-        yield from reader.read(place)
+    plain = Reader(*arguments, None)
+    blocks = _Blocks(*arguments, count)
+    blocks.plain, blocks.num_threads = plain, num_threads
+    return plain, chain.from_iterable(map(blocks.read, found))
 
 
 class _Blocks(Reader):
-    """Gives the rows of JSON Lines as batches, and all other documents one by one."""
+    """Gives the rows of JSON Lines as batches, and of all other documents the bytes."""
 
+    plain: Reader
+    """Reads what is not plain."""
     num_threads: int | None = None
     _is_packed = False
 
@@ -122,10 +168,25 @@ class _Blocks(Reader):
                 if number == 1:
                     row = row.removeprefix(_BOM)
                 if row.strip():
-                    rows = self._json_line(row, f"{path}:{number}")
+                    rows = self.plain._json_line(row, f"{path}:{number}")
                     others.extend((before, document.text) for document in rows)
             yield batch.insert(others) if others else batch
             first += num_lines
+
+    def _pieces(self, file: BinaryIO, path: str) -> Iterator[Any]:
+        at, line = 0, 1
+        between = (self._delimiter or "").encode()
+        for number, piece in enumerate(_split(file, self._delimiter)):
+            if piece:
+                yield _Piece(piece, f"{path}#{number}" if between else path, at, line)
+            if between:
+                at += len(piece) + len(between)
+                line += piece.count(b"\n") + between.count(b"\n")
+
+    def decoded(
+        self, content: bytes, name: str, at: int = 0, line: int | None = None
+    ) -> Iterator[Any]:
+        yield _Piece(content, name, at, line)
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use lexigram_core::Error;
 use lexigram_core::data::admission::{Admitted, Splits};
 use lexigram_core::data::shard::Vocabulary;
-use lexigram_core::data::texts::Part;
 use lexigram_core::data::{DatasetWriter, Settings, Texts, json_lines};
 use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
@@ -29,11 +28,23 @@ pub struct TextBatch(pub Texts);
 impl TextBatch {
     #[new]
     fn new(texts: &Bound<'_, PyList>) -> PyResult<Self> {
-        let mut part = Part::default();
-        for text in texts {
-            part.push(text.cast::<PyString>()?.to_str()?);
-        }
-        Ok(Self(vec![part].into()))
+        let texts: Vec<_> =
+            texts.iter().map(|text| Ok(text.cast_into::<PyString>()?)).collect::<PyResult<_>>()?;
+        let texts: Vec<&str> = texts.iter().map(|text| text.to_str()).collect::<PyResult<_>>()?;
+        Ok(Self(texts.into_iter().collect()))
+    }
+
+    /// The texts of a list of bytes, and the numbers of those that are not UTF-8, left out.
+    #[staticmethod]
+    fn of_bytes(contents: &Bound<'_, PyList>) -> PyResult<(Self, Vec<usize>)> {
+        let contents: Vec<_> = contents
+            .iter()
+            .map(|text| Ok(text.cast_into::<PyBytes>()?))
+            .collect::<PyResult<_>>()?;
+        let texts = contents.iter().map(|content| std::str::from_utf8(content.as_bytes()).ok());
+        let texts: Vec<Option<&str>> = texts.collect();
+        let wrong = (0..texts.len()).filter(|&i| texts[i].is_none()).collect();
+        Ok((Self(texts.into_iter().flatten().collect()), wrong))
     }
 
     fn __len__(&self) -> usize {

@@ -65,28 +65,48 @@ fn compress(state: &mut [u64; 8], block: &[u8; BLOCK], done: u64, last: bool) {
     if last {
         v[14] = !v[14];
     }
-    for round in 0..12 {
-        let order = &SIGMA[round % 10];
-        let mut mix = |a: usize, b: usize, c: usize, d: usize, i: usize| {
-            v[a] = v[a].wrapping_add(v[b]).wrapping_add(words[order[2 * i]]);
-            v[d] = (v[d] ^ v[a]).rotate_right(32);
-            v[c] = v[c].wrapping_add(v[d]);
-            v[b] = (v[b] ^ v[c]).rotate_right(24);
-            v[a] = v[a].wrapping_add(v[b]).wrapping_add(words[order[2 * i + 1]]);
-            v[d] = (v[d] ^ v[a]).rotate_right(16);
-            v[c] = v[c].wrapping_add(v[d]);
-            v[b] = (v[b] ^ v[c]).rotate_right(63);
-        };
-        for i in 0..4 {
-            mix(i, 4 + i, 8 + i, 12 + i, i);
-        }
-        for i in 0..4 {
-            mix(i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4, 4 + i);
-        }
-    }
+    round::<0>(&mut v, &words);
+    round::<1>(&mut v, &words);
+    round::<2>(&mut v, &words);
+    round::<3>(&mut v, &words);
+    round::<4>(&mut v, &words);
+    round::<5>(&mut v, &words);
+    round::<6>(&mut v, &words);
+    round::<7>(&mut v, &words);
+    round::<8>(&mut v, &words);
+    round::<9>(&mut v, &words);
+    round::<0>(&mut v, &words);
+    round::<1>(&mut v, &words);
     for i in 0..8 {
         state[i] ^= v[i] ^ v[i + 8];
     }
+}
+
+/// One round. Its number is known when it is compiled, and so is every place in `v` and `words`.
+#[inline(always)]
+fn round<const R: usize>(v: &mut [u64; 16], words: &[u64; 16]) {
+    let order = &SIGMA[R];
+    mix(v, [0, 4, 8, 12], words[order[0]], words[order[1]]);
+    mix(v, [1, 5, 9, 13], words[order[2]], words[order[3]]);
+    mix(v, [2, 6, 10, 14], words[order[4]], words[order[5]]);
+    mix(v, [3, 7, 11, 15], words[order[6]], words[order[7]]);
+    mix(v, [0, 5, 10, 15], words[order[8]], words[order[9]]);
+    mix(v, [1, 6, 11, 12], words[order[10]], words[order[11]]);
+    mix(v, [2, 7, 8, 13], words[order[12]], words[order[13]]);
+    mix(v, [3, 4, 9, 14], words[order[14]], words[order[15]]);
+}
+
+/// The function G (RFC 7693, 3.1).
+#[inline(always)]
+fn mix(v: &mut [u64; 16], [a, b, c, d]: [usize; 4], x: u64, y: u64) {
+    v[a] = v[a].wrapping_add(v[b]).wrapping_add(x);
+    v[d] = (v[d] ^ v[a]).rotate_right(32);
+    v[c] = v[c].wrapping_add(v[d]);
+    v[b] = (v[b] ^ v[c]).rotate_right(24);
+    v[a] = v[a].wrapping_add(v[b]).wrapping_add(y);
+    v[d] = (v[d] ^ v[a]).rotate_right(16);
+    v[c] = v[c].wrapping_add(v[d]);
+    v[b] = (v[b] ^ v[c]).rotate_right(63);
 }
 
 #[cfg(test)]

@@ -50,7 +50,11 @@ impl From<Vec<Part>> for Texts {
 
 impl<'a> FromIterator<&'a str> for Texts {
     fn from_iter<I: IntoIterator<Item = &'a str>>(texts: I) -> Self {
-        let mut part = Part::default();
+        // Their lengths first: a buffer that grows is copied again and again.
+        let texts: Vec<&str> = texts.into_iter().collect();
+        let length = texts.iter().map(|text| text.len()).sum();
+        let ends = Vec::with_capacity(texts.len());
+        let mut part = Part { text: String::with_capacity(length), ends };
         texts.into_iter().for_each(|text| part.push(text));
         vec![part].into()
     }
