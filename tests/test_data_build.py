@@ -143,8 +143,9 @@ def test_batches_are_the_documents(
 
             def slow(on_skip: Any) -> Iterator[str]:
                 for document in documents(
-                    folder, errors=errors, on_skip=on_skip, document_delimiter="}\n"
-                ):
+                    folder, errors=errors, on_skip=on_skip, document_delimiter="}\n",
+                    progress=lambda done, total: None,
+                ):  # fmt: skip
                     yield document.text
 
             def fast(on_skip: Any) -> Iterator[str]:
