@@ -35,6 +35,7 @@ __all__ = [
     "load_tiktoken",
     "load_tokenizer_json",
     "read_json_lines",
+    "read_pieces",
     "tokenizer_from_json",
     "train_tokenizer",
     "train_tokenizer_files",
@@ -298,6 +299,13 @@ def read_json_lines(
     """The texts of a block of whole lines; the lines that must be read otherwise, each as the
     number of texts before it, its number in the block, where it begins and ends; and the number of
     lines."""
+
+def read_pieces(
+    block: bytes, delimiter: bytes, num_threads: int | None = None
+) -> tuple[TextBatch, list[tuple[int, int, int, int]], int, int, int]:
+    """The texts that a delimiter ends in a block, empty ones left out; what is not UTF-8, each as
+    the number of texts before it, its number, where it begins and ends; the number of pieces; where
+    what no delimiter ends begins; and the line feeds before that."""
 
 @final
 class Admission:

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
 
-from lexigram._core import TextBatch, read_json_lines
+from lexigram._core import TextBatch, read_json_lines, read_pieces
 from lexigram.data.corpora import corpora
-from lexigram.data.formats import Document, OnSkip, Reader, _split
+from lexigram.data.formats import Document, OnSkip, Reader
 from lexigram.data.huggingface import is_dataset
 from lexigram.data.places import Place, is_address, places
 from lexigram.data.sources import Source, documents
@@ -174,14 +174,32 @@ class _Blocks(Reader):
             first += num_lines
 
     def _pieces(self, file: BinaryIO, path: str) -> Iterator[Any]:
-        at, line = 0, 1
-        between = (self._delimiter or "").encode()
-        for number, piece in enumerate(_split(file, self._delimiter)):
-            if piece:
-                yield _Piece(piece, f"{path}#{number}" if between else path, at, line)
-            if between:
-                at += len(piece) + len(between)
-                line += piece.count(b"\n") + between.count(b"\n")
+        if self._delimiter is None:
+            if content := file.read():
+                yield _Piece(content, path, 0, 1)
+            return
+        mark = self._delimiter.encode()
+        number, at, line = 0, 0, 1
+        held: list[bytes] = []
+        tail = b""  # the last bytes held, in which a mark may have begun
+        while chunk := file.read(_BLOCK):
+            held.append(chunk)
+            if mark in chunk or mark in tail + chunk[: len(mark) - 1]:
+                block = b"".join(held)
+                batch, doubtful, pieces, rest, feeds = read_pieces(block, mark, self.num_threads)
+                others: list[tuple[int, str]] = []
+                for before, piece, start, end in doubtful:
+                    where = (at + start, line + block.count(b"\n", 0, start))
+                    name = f"{path}#{number + piece}"
+                    found = self.plain.decoded(block[start:end], name, *where)
+                    others.extend((before, document.text) for document in found)
+                yield batch.insert(others) if others else batch
+                number, at, line = number + pieces, at + rest, line + feeds
+                held, tail = [block[rest:]], b""
+                chunk = block[rest:]
+            tail = (tail + chunk[-len(mark) :])[-len(mark) :]
+        if content := b"".join(held):
+            yield _Piece(content, f"{path}#{number}", at, line)
 
     def decoded(
         self, content: bytes, name: str, at: int = 0, line: int | None = None

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lexigram_core::Error;
 use lexigram_core::data::admission::{Admitted, Splits};
 use lexigram_core::data::shard::Vocabulary;
-use lexigram_core::data::{DatasetWriter, Settings, Texts, json_lines};
+use lexigram_core::data::{DatasetWriter, Settings, Texts, json_lines, pieces};
 use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
@@ -17,7 +17,8 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<ShardWriter>()?;
     m.add_class::<TextBatch>()?;
     m.add_class::<Admission>()?;
-    m.add_function(wrap_pyfunction!(read_json_lines, m)?)
+    m.add_function(wrap_pyfunction!(read_json_lines, m)?)?;
+    m.add_function(wrap_pyfunction!(read_pieces, m)?)
 }
 
 /// Texts that are not Python objects.
@@ -65,9 +66,15 @@ impl TextBatch {
     }
 }
 
-/// The texts of a block of JSON Lines, the lines that must be read otherwise as (texts before it,
-/// number, start, end), and the number of lines.
-type Rows = (TextBatch, Vec<(usize, usize, usize, usize)>, usize);
+/// What must be read otherwise: texts before it, number, start, end.
+type Doubtful = Vec<(usize, usize, usize, usize)>;
+
+/// The texts of a block of JSON Lines, the lines that must be read otherwise, the number of lines.
+type Rows = (TextBatch, Doubtful, usize);
+
+fn plain(doubtful: Vec<json_lines::Doubtful>) -> Doubtful {
+    doubtful.into_iter().map(|d| (d.before, d.line, d.place.start, d.place.end)).collect()
+}
 
 #[pyfunction]
 #[pyo3(signature = (block, field, num_threads=None))]
@@ -81,9 +88,28 @@ fn read_json_lines(
     let block = block.as_bytes();
     detached(py, || {
         let rows = json_lines::read(block, field, threads);
-        let doubtful = rows.doubtful.into_iter();
-        let doubtful = doubtful.map(|d| (d.before, d.line, d.place.start, d.place.end)).collect();
-        Ok((TextBatch(rows.texts), doubtful, rows.num_lines))
+        Ok((TextBatch(rows.texts), plain(rows.doubtful), rows.num_lines))
+    })
+}
+
+/// The texts before delimiters, the pieces that must be read otherwise, the number of pieces, where
+/// the rest begins, and the line feeds before it.
+type Pieces = (TextBatch, Doubtful, usize, usize, usize);
+
+#[pyfunction]
+#[pyo3(signature = (block, delimiter, num_threads=None))]
+fn read_pieces(
+    py: Python<'_>,
+    block: &Bound<'_, PyBytes>,
+    delimiter: &[u8],
+    num_threads: Option<i64>,
+) -> PyResult<Pieces> {
+    let threads = threads::count(py, num_threads)?;
+    let block = block.as_bytes();
+    detached(py, || {
+        let found = pieces::read(block, delimiter, threads)?;
+        let pieces::Pieces { texts, doubtful, num_pieces, rest, line_feeds } = found;
+        Ok((TextBatch(texts), plain(doubtful), num_pieces, rest, line_feeds))
     })
 }
 

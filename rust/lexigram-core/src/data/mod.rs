@@ -1,6 +1,6 @@
 //! Token shards and the order in which a model reads them.
 //!
-//! * [`texts`], [`json_lines`]: documents on their way to the encoder;
+//! * [`texts`], [`json_lines`], [`pieces`]: documents on their way to the encoder;
 //! * [`admission`]: which of them are written, and on which side of a split;
 //! * [`shard`]: one file of token ids with its document index;
 //! * [`manifest`]: what a directory of shards holds, in one JSON file, written last;
@@ -25,6 +25,7 @@ pub mod loader;
 pub mod manifest;
 pub mod order;
 pub mod pack;
+pub mod pieces;
 pub mod shard;
 mod shard_writer;
 pub mod texts;
