@@ -68,8 +68,19 @@ impl Journal {
     }
 }
 
-/// The heading of a journal, its lines, and where each ends; `None` if there is no whole heading.
-pub fn read(path: &Path) -> Result<Option<(String, Vec<(Finished, u64)>, u64)>> {
+/// What a journal holds.
+#[derive(Debug)]
+pub struct Found {
+    /// The first line.
+    pub heading: String,
+    /// Where it ends.
+    pub begin: u64,
+    /// The others, and where each ends.
+    pub finished: Vec<(Finished, u64)>,
+}
+
+/// The whole lines of a journal; `None` if there is no whole heading.
+pub fn read(path: &Path) -> Result<Option<Found>> {
     let bytes = match fs::read(path) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         bytes => bytes.map_err(|e| Error::io("read", path, e))?,
@@ -86,7 +97,7 @@ pub fn read(path: &Path) -> Result<Option<(String, Vec<(Finished, u64)>, u64)>> 
         end += line.len() as u64;
         finished.push((shard, end));
     }
-    Ok(Some((heading, finished, begin)))
+    Ok(Some(Found { heading, begin, finished }))
 }
 
 fn parse<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
@@ -121,7 +132,7 @@ mod tests {
             let lines = ends.iter().filter(|&&end| end <= length).count();
             let found = read(&path).unwrap();
             assert_eq!(found.is_some(), lines > 0);
-            let Some((heading, shards, begin)) = found else { continue };
+            let Some(Found { heading, begin, finished: shards }) = found else { continue };
             assert_eq!((heading.as_str(), begin), ("a\theading", ends[0] as u64));
             assert_eq!(shards.len(), lines - 1);
             for (i, (shard, end)) in shards.iter().enumerate() {
@@ -138,7 +149,7 @@ mod tests {
             bad[at] ^= 1 << (at % 7);
             fs::write(&path, &bad).unwrap();
             let good = ends.iter().filter(|&&end| end <= at).count();
-            let found = read(&path).unwrap().map_or(0, |(_, shards, _)| 1 + shards.len());
+            let found = read(&path).unwrap().map_or(0, |found| 1 + found.finished.len());
             assert!(found <= good, "byte {at}");
         }
     }

@@ -121,7 +121,7 @@ impl DatasetWriter {
         let mut streams: Vec<Stream> = dirs.into_iter().map(Stream::new).collect();
         let kept = if settings.resume { journal::read(&claim.journal())? } else { None };
         let journal = match kept {
-            Some((earlier, ..)) if earlier != heading => {
+            Some(journal::Found { heading: earlier, .. }) if earlier != heading => {
                 return Err(Error::argument(
                     "resume",
                     "True",
@@ -131,7 +131,7 @@ impl DatasetWriter {
                     ),
                 ));
             }
-            Some((_, finished, begin)) => {
+            Some(journal::Found { finished, begin, .. }) => {
                 let length = take_finished(&mut streams, finished, begin);
                 Journal::reopen(&claim.journal(), length)?
             }
