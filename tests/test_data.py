@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import struct
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -228,35 +227,6 @@ def test_overwrite(small: Path, tmp_path: Path) -> None:
     with pytest.raises(LexigramError, match="file"):
         tokenize(["x"], ByteTokenizer(), tmp_path / "file", overwrite=True)
     assert (tmp_path / "file").read_text() == "mine"
-
-
-@pytest.mark.parametrize("overwrite", [False, True])
-def test_of_two_writers_each_is_whole_or_told(tmp_path: Path, overwrite: bool) -> None:
-    start = threading.Barrier(2)
-    outcomes: dict[str, list[int] | LexigramError] = {}
-
-    def write(text: str) -> None:
-        def source() -> Iterator[str]:
-            yield text
-            start.wait(timeout=30)  # both are under way
-
-        try:
-            tokenize(source(), ByteTokenizer(), tmp_path / "set", overwrite=overwrite)
-            outcomes[text] = stream([text])
-        except LexigramError as error:
-            outcomes[text] = error
-
-    writers = [threading.Thread(target=write, args=(text,)) for text in ("first", "second")]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    written = [outcome for outcome in outcomes.values() if isinstance(outcome, list)]
-    assert TokenDataset(tmp_path / "set").tokens().tolist() in written
-    assert written, outcomes
-    if not overwrite:
-        assert len(written) == 1, outcomes
-    assert left(tmp_path) == ["manifest.json", "set", "shard-00000.tokens"]
 
 
 def test_skipped_documents_are_counted(tmp_path: Path) -> None:

@@ -83,6 +83,43 @@ def test_held_out_documents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         tokenize(tmp_path, "--validation", 1)
 
 
+def test_three_sides_without_duplicates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (tmp_path / "a.jsonl").open("a") as file:
+        file.writelines(f'{{"text": "text {i}"}}\n' for i in range(40))
+    options = ("--validation", 0.3, "--test", 0.2, "--deduplicate", "--seed", 3)
+    assert tokenize(tmp_path, *options, "--resume", "--num-threads", 2, "--json") == 0
+    shown = capsys.readouterr()
+    rows: list[dict[str, Any]] = json.loads(shown.out)
+    assert [Path(row["directory"]).name for row in rows] == ["train", "validation", "test"]
+    assert sum(row["documents"] for row in rows) == 40
+    assert "40 documents were equal to an earlier one and were left out" in shown.err
+    with pytest.raises(InvalidInputError, match="already holds a dataset"):
+        tokenize(tmp_path, *options)
+    assert tokenize(tmp_path, *options, "--overwrite") == 0
+    with pytest.raises(InvalidInputError, match="leave nothing to train on"):
+        tokenize(tmp_path, "--validation", 0.5, "--test", 0.5, "--overwrite")
+
+
+def test_resuming_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (tmp_path / "a.jsonl").open("a") as file:
+        file.write("not json\n")
+    with pytest.raises(FormatError):
+        tokenize(tmp_path, "--resume", "--shard-tokens", 100)
+    assert not (tmp_path / "set").exists(), "the bad line came before any document was encoded"
+    source = tmp_path / "texts"
+    source.mkdir()
+    (source / "a.jsonl").write_bytes((tmp_path / "a.jsonl").read_bytes()[: -len("not json\n")])
+    (source / "b.jsonl").write_text("not json\n")
+    argv = ("--tokenizer", tmp_path / "tokenizer.json", "--out", tmp_path / "set")
+    more = ("--resume", "--shard-tokens", 100)
+    with pytest.raises(FormatError):
+        run("data", "tokenize", source, *argv, *more)
+    (source / "b.jsonl").unlink()  # three shards of 14, 13 and 13 documents are full
+    assert run("data", "tokenize", source, *argv, *more) == 0
+    assert "going on after 40 documents of the interrupted run" in capsys.readouterr().err
+    assert TokenDataset(tmp_path / "set").num_documents == 40
+
+
 def test_skipped_documents_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with (tmp_path / "a.jsonl").open("a") as file:
         file.write("not json\n")

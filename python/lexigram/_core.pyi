@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from typing_extensions import Self, disjoint_base
 
 __all__ = [
+    "Admission",
     "BatchReader",
     "BatchThreads",
     "NgramCounts",
@@ -25,6 +26,7 @@ __all__ = [
     "SuffixBuilder",
     "SuffixIndex",
     "SuffixWindows",
+    "TextBatch",
     "Tokenizer",
     "__version__",
     "default_threads",
@@ -33,6 +35,8 @@ __all__ = [
     "load_gpt2",
     "load_tiktoken",
     "load_tokenizer_json",
+    "read_json_lines",
+    "read_pieces",
     "tokenizer_from_json",
     "train_tokenizer",
     "train_tokenizer_files",
@@ -101,7 +105,7 @@ class Tokenizer:
     ) -> list[list[int]]:
         """As `encode_batch`, special tokens being ordinary text."""
     def encode_ordinary_batch_to_numpy(
-        self, text: Iterable[_Text], *, num_threads: int | None = None
+        self, text: Iterable[_Text] | TextBatch, *, num_threads: int | None = None
     ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """The ids of all texts end to end, uint32 (total,), and int64 offsets (texts + 1,): text
         i has `ids[offsets[i]:offsets[i + 1]]`."""
@@ -271,9 +275,53 @@ def train_tokenizer_files(
     """See `lexigram.Tokenizer.train_files`."""
 
 @final
+class TextBatch:
+    """Texts that are not Python objects. `Tokenizer.encode_ordinary_batch_to_numpy` takes it."""
+
+    def __new__(cls, texts: list[str]) -> TextBatch: ...
+    @staticmethod
+    def of_bytes(contents: list[bytes]) -> tuple[TextBatch, list[int]]:
+        """The texts of what is UTF-8, and the numbers of what is not."""
+
+    def __len__(self) -> int: ...
+    @property
+    def num_bytes(self) -> int:
+        """Their UTF-8 bytes."""
+
+    def texts(self) -> list[str]:
+        """The texts as Python objects."""
+
+    def insert(self, others: list[tuple[int, str]]) -> TextBatch:
+        """With other texts, each before the text of that number."""
+
+def read_json_lines(
+    block: bytes, field: str, num_threads: int | None = None
+) -> tuple[TextBatch, list[tuple[int, int, int, int]], int]:
+    """The texts of a block of whole lines; the lines that must be read otherwise, each as the
+    number of texts before it, its number in the block, where it begins and ends; and the number of
+    lines."""
+
+def read_pieces(
+    block: bytes, delimiter: bytes, num_threads: int | None = None
+) -> tuple[TextBatch, list[tuple[int, int, int, int]], int, int, int]:
+    """The texts that a delimiter ends in a block, empty ones left out; what is not UTF-8, each as
+    the number of texts before it, its number, where it begins and ends; the number of pieces; where
+    what no delimiter ends begins; and the line feeds before that."""
+
+@final
+class Admission:
+    """What is to be written of a batch."""
+
+    def __len__(self) -> int: ...
+    @property
+    def batch(self) -> TextBatch:
+        """The texts."""
+
+@final
 class ShardWriter:
-    """Takes tokenised documents and makes a dataset: a directory of shards and a manifest, in one
-    step at `finish`. An abandoned writer leaves nothing behind."""
+    """Takes tokenised documents and makes a dataset, or one for each split: directories of shards
+    and a manifest, in one step at `finish`. An abandoned writer leaves nothing behind, or with
+    `resume` the shards that are full."""
 
     def __new__(
         cls,
@@ -284,8 +332,20 @@ class ShardWriter:
         tokenizer: str,
         shard_tokens: int,
         overwrite: bool,
+        resume: bool = False,
+        deduplicate: bool = False,
+        splits: list[tuple[str, float]] | None = None,
+        seed: int = 0,
     ) -> ShardWriter:
-        """Begins the dataset `out_dir`; `InvalidInputError` where there is one already."""
+        """Begins the dataset `out_dir`; `InvalidInputError` where there is one already, or where
+        another process is making one."""
+
+    @property
+    def resumed(self) -> int:
+        """The documents that full shards of an interrupted run hold."""
+
+    def admit(self, batch: TextBatch, num_threads: int | None = None) -> Admission:
+        """Which of the next documents are to be encoded and written, and where."""
 
     def append(
         self,
@@ -295,6 +355,11 @@ class ShardWriter:
     ) -> None:
         """Appends documents: the i-th is `ids[offsets[i]:offsets[i + 1]]`, without a separator,
         from a text of `num_bytes[i]` UTF-8 bytes."""
+
+    def append_admitted(
+        self, ids: NDArray[np.uint32], offsets: NDArray[np.int64], admission: Admission
+    ) -> None:
+        """Appends the ids of admitted documents, as `append` does."""
 
     def finish(self, num_skipped: int) -> None:
         """Writes the manifest and puts the directory in its place."""
@@ -318,6 +383,8 @@ class ShardReader:
     def num_bytes(self) -> int: ...
     @property
     def num_skipped(self) -> int: ...
+    @property
+    def num_duplicates(self) -> int | None: ...
     @property
     def num_shards(self) -> int: ...
     @property

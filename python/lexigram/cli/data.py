@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from rich.table import Table
 from lexigram.cli.data_inspect import add_inspect, summary
 from lexigram.cli.data_mix import add_mix
 from lexigram.cli.terminal import err, out, progress_bar
-from lexigram.data import Document, TokenDataset, documents, split_of, tokenize
+from lexigram.data import TokenDataset, tokenize
 from lexigram.errors import InvalidInputError
 
 __all__ = ["add_parser"]
@@ -22,6 +20,7 @@ __all__ = ["add_parser"]
 _EXAMPLES = """examples:
   lexigram data tokenize books/ --tokenizer tokenizer.json --out shards
   lexigram data tokenize stdlib --tokenizer tokenizer.json --out shards --validation 0.05
+  lexigram data tokenize big.jsonl.zst --tokenizer tokenizer.json --out shards --resume
   lexigram data inspect shards/train --tokenizer tokenizer.json --plot shards.png
   lexigram data verify shards/train"""
 
@@ -66,13 +65,17 @@ def _add_tokenize(actions: Any) -> None:
     )
     parser.add_argument("--tokenizer", type=Path, required=True, metavar="FILE")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument(
-        "--validation",
-        type=float,
-        metavar="FRACTION",
-        help="hold out this part of the documents: writes DIR/train and DIR/validation",
-    )
+    for name in ("validation", "test"):
+        parser.add_argument(
+            f"--{name}",
+            type=float,
+            metavar="FRACTION",
+            help=f"hold out this part of the documents: writes DIR/train and DIR/{name}",
+        )
     parser.add_argument("--seed", type=int, default=0, help="chooses what is held out")
+    parser.add_argument(
+        "--deduplicate", action="store_true", help="write only the first of equal documents"
+    )
     parser.add_argument(
         "--errors",
         choices=("strict", "replace", "skip"),
@@ -85,6 +88,12 @@ def _add_tokenize(actions: Any) -> None:
     parser.add_argument("--max-documents", type=int, metavar="N")
     parser.add_argument("--shard-tokens", type=int, default=2**27, metavar="N")
     parser.add_argument("--overwrite", action="store_true", help="replace a dataset in DIR")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on after an interruption, and keep full shards for the next one",
+    )
+    parser.add_argument("--num-threads", type=int, metavar="N", help="default: all cores")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_tokenize)
 
@@ -93,60 +102,53 @@ def _tokenize(args: argparse.Namespace) -> int:
     from lexigram import Tokenizer
 
     tokenizer = Tokenizer.load(args.tokenizer)
-    reading: dict[str, Any] = {
-        "errors": args.errors,
-        "document_delimiter": args.document_delimiter,
-        "text_field": args.text_field,
-        "max_chars": args.max_chars,
-    }
-    writing = {"shard_tokens": args.shard_tokens, "overwrite": args.overwrite}
-    sides: dict[str, float] = {"": 1.0}
-    if args.validation is not None:
-        sides = {"train": 1 - args.validation, "validation": args.validation}
-        _check_sides(args, reading, sides)
-        for side in sides:  # before the first of them is written
-            if (args.out / side).exists() and not args.overwrite:
-                raise InvalidInputError(
-                    f"{args.out / side} is there already; pass --overwrite or name another --out"
-                )
-    results = []
-    for side in sides:
-        with progress_bar(f"Tokenizing {side}".rstrip(), unit="bytes") as report:
-            dataset = tokenize(
-                args.source,
-                tokenizer,
-                args.out / side,
-                **reading,
-                **writing,
-                keep=_falls_to(side, sides, args.seed),
-                max_documents=args.max_documents,
-                progress=report,
-            )
-        if dataset.num_skipped:
-            err.print(f"{dataset.num_skipped} documents could not be read and were skipped")
-        results.append(summary(dataset))
-    _show(results, args.json)
+    with progress_bar("Tokenizing", unit="bytes") as report:
+        made = tokenize(
+            args.source,
+            tokenizer,
+            args.out,
+            splits=_sides(args),
+            seed=args.seed,
+            deduplicate=args.deduplicate,
+            errors=args.errors,
+            document_delimiter=args.document_delimiter,
+            text_field=args.text_field,
+            max_chars=args.max_chars,
+            max_documents=args.max_documents,
+            shard_tokens=args.shard_tokens,
+            overwrite=args.overwrite,
+            resume=args.resume,
+            num_threads=args.num_threads,
+            progress=report,
+            on_resume=_say_resumed,
+        )
+    datasets = list(made.values()) if isinstance(made, dict) else [made]
+    if datasets[0].num_skipped:
+        err.print(f"{datasets[0].num_skipped} documents could not be read and were skipped")
+    duplicates = sum(dataset.num_duplicates or 0 for dataset in datasets)
+    if duplicates:
+        err.print(f"{duplicates:,} documents were equal to an earlier one and were left out")
+    _show([summary(dataset) for dataset in datasets], args.json)
     return 0
 
 
-def _falls_to(side: str, sides: dict[str, float], seed: int) -> Callable[[Document], bool]:
-    return lambda document: split_of(document.text, sides, seed=seed) == side
+def _say_resumed(documents: int) -> None:
+    err.print(f"going on after {documents:,} documents of the interrupted run")
 
 
-def _check_sides(
-    args: argparse.Namespace, reading: dict[str, Any], sides: dict[str, float]
-) -> None:
-    """Fails before anything is written if a side would be empty."""
-    if not 0 < args.validation < 1:
-        raise InvalidInputError(f"--validation {args.validation}: must be above 0 and below 1")
-    found = documents(args.source, **reading)
-    counts = Counter(split_of(d.text, sides, seed=args.seed) for d in found if d.text)
-    for side in sides:
-        if not counts[side]:
-            raise InvalidInputError(
-                f"none of the {counts.total()} documents falls to {side}; cut long documents with "
-                "--max-chars, or give more text, a larger --validation or another --seed"
-            )
+def _sides(args: argparse.Namespace) -> dict[str, float] | None:
+    """The splits that were asked for, if any."""
+    held_out = {}
+    for name in ("validation", "test"):
+        fraction = getattr(args, name)
+        if fraction is not None:
+            if not 0 < fraction < 1:
+                raise InvalidInputError(f"--{name} {fraction}: must be above 0 and below 1")
+            held_out[name] = fraction
+    rest = 1 - sum(held_out.values())
+    if held_out and rest <= 0:
+        raise InvalidInputError("--validation and --test leave nothing to train on: lower them")
+    return {"train": rest, **held_out} if held_out else None
 
 
 def _verify(args: argparse.Namespace) -> int:

@@ -73,6 +73,11 @@ class TokenDataset:
         return self._reader.num_skipped
 
     @property
+    def num_duplicates(self) -> int | None:
+        """Documents left out because an earlier one was equal; None if that was not asked for."""
+        return self._reader.num_duplicates
+
+    @property
     def num_shards(self) -> int:
         """Shard files."""
         return self._reader.num_shards

@@ -23,6 +23,7 @@
 //! the whole file or none.
 
 mod checked;
+pub(crate) mod fault;
 mod hash;
 mod header;
 pub mod manifest;
@@ -83,7 +84,8 @@ impl AtomicFile {
             // The process's umask still applies, as for any file that a program creates.
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
-        let temp = builder.tempfile_in(dir).map_err(|e| Error::io("create", path, e))?;
+        let made = fault::point(path).and_then(|()| builder.tempfile_in(dir));
+        let temp = made.map_err(|e| Error::io("create", path, e))?;
         Ok(Self { temp, path: path.to_path_buf(), flush: true })
     }
 
@@ -106,9 +108,11 @@ impl AtomicFile {
             temp.persist(&path).map_err(|e| Error::io("write", &path, e.error))?;
             return Ok(());
         }
-        temp.as_file().sync_all().map_err(|e| Error::io("write", &path, e))?;
+        let flushed = fault::point(&path).and_then(|()| temp.as_file().sync_all());
+        flushed.map_err(|e| Error::io("write", &path, e))?;
         let dir = temp.path().parent().map(Path::to_path_buf);
-        temp.persist(&path).map_err(|e| Error::io("write", &path, e.error))?;
+        let renamed = fault::point(&path).and_then(|()| temp.persist(&path).map_err(|e| e.error));
+        renamed.map_err(|e| Error::io("write", &path, e))?;
         // The rename itself lives in the directory; not every system can flush one.
         if let Some(dir) = dir.and_then(|dir| File::open(dir).ok()) {
             let _ = dir.sync_all();
@@ -120,7 +124,8 @@ impl AtomicFile {
 /// Writes `bytes` to `path` in one step.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = AtomicFile::create(path)?;
-    file.file().write_all(bytes).map_err(|e| Error::io("write", path, e))?;
+    let written = fault::point(path).and_then(|()| file.file().write_all(bytes));
+    written.map_err(|e| Error::io("write", path, e))?;
     file.commit()
 }
 
@@ -220,8 +225,10 @@ impl FileWriter {
 
         let path = self.path;
         let written = (|| {
+            fault::point(&path)?;
             self.out.write_all(&table)?;
             let mut file = self.out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+            fault::point(&path)?;
             file.seek(SeekFrom::Start(0))?;
             file.write_all(&header)
         })();
@@ -236,7 +243,8 @@ impl FileWriter {
     }
 
     fn append(&mut self, mut bytes: &[u8]) -> Result<()> {
-        self.out.write_all(bytes).map_err(|e| Error::io("write", &self.path, e))?;
+        let written = fault::point(&self.path).and_then(|()| self.out.write_all(bytes));
+        written.map_err(|e| Error::io("write", &self.path, e))?;
         self.offset += bytes.len() as u64;
         while !bytes.is_empty() {
             let room = ((1 << BLOCK_LOG2) - self.in_block) as usize;

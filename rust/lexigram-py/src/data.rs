@@ -3,73 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lexigram_core::Error;
+use lexigram_core::data::Dataset;
 use lexigram_core::data::dataset::OwnedIds;
-use lexigram_core::data::shard::{Dtype, Verification, Vocabulary};
-use lexigram_core::data::{Dataset, DatasetWriter};
-use numpy::{IntoPyArray, PyReadonlyArray1};
+use lexigram_core::data::shard::{Dtype, Verification};
+use numpy::IntoPyArray;
 use pyo3::prelude::*;
 
 use crate::error::{Callback, detached, to_python};
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    m.add_class::<ShardWriter>()?;
     m.add_class::<ShardReader>()
-}
-
-#[pyclass(module = "lexigram._core")]
-// Boxed: the checksum's state is aligned to 64 bytes, a Python object only to 16.
-struct ShardWriter(Option<Box<DatasetWriter>>);
-
-#[pymethods]
-impl ShardWriter {
-    #[new]
-    #[pyo3(signature = (out_dir, *, vocab_size, document_separator, tokenizer, shard_tokens, overwrite))]
-    fn new(
-        py: Python<'_>,
-        out_dir: PathBuf,
-        vocab_size: u64,
-        document_separator: u64,
-        tokenizer: &str,
-        shard_tokens: u64,
-        overwrite: bool,
-    ) -> PyResult<Self> {
-        detached(py, || {
-            let vocabulary = Vocabulary::new(vocab_size, document_separator, tokenizer)?;
-            let writer = DatasetWriter::create(&out_dir, vocabulary, shard_tokens, overwrite)?;
-            Ok(Self(Some(Box::new(writer))))
-        })
-    }
-
-    fn append(
-        &mut self,
-        py: Python<'_>,
-        ids: PyReadonlyArray1<'_, u32>,
-        offsets: PyReadonlyArray1<'_, i64>,
-        num_bytes: PyReadonlyArray1<'_, i64>,
-    ) -> PyResult<()> {
-        let (ids, offsets, num_bytes) =
-            (ids.as_slice()?, offsets.as_slice()?, num_bytes.as_slice()?);
-        let writer = self.0.as_mut().ok_or_else(|| to_python(py, closed()))?;
-        detached(py, || writer.append(ids, offsets, num_bytes))
-    }
-
-    fn finish(&mut self, py: Python<'_>, num_skipped: u64) -> PyResult<()> {
-        let writer = self.0.take().ok_or_else(|| to_python(py, closed()))?;
-        detached(py, || writer.finish(num_skipped))
-    }
-
-    fn abort(&mut self, py: Python<'_>) -> PyResult<()> {
-        let writer = self.0.take();
-        detached(py, || {
-            drop(writer);
-            Ok(())
-        })
-    }
-}
-
-fn closed() -> Error {
-    Error::argument("writer", "closed", "finish or abort was called; make a new one")
 }
 
 #[pyclass(module = "lexigram._core", frozen)]
@@ -102,6 +45,11 @@ impl ShardReader {
     #[getter]
     fn num_skipped(&self) -> u64 {
         self.0.manifest().num_skipped
+    }
+
+    #[getter]
+    fn num_duplicates(&self) -> Option<u64> {
+        self.0.manifest().num_duplicates
     }
 
     #[getter]

@@ -5,6 +5,7 @@
 
 mod data;
 mod data_loader;
+mod data_writer;
 mod error;
 mod ngram;
 mod ngram_counts;
@@ -18,6 +19,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     data::register(m)?;
     data_loader::register(m)?;
+    data_writer::register(m)?;
     ngram::register(m)?;
     ngram_counts::register(m)?;
     suffix::register(m)?;

@@ -10,7 +10,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::manifest::{MANIFEST, Manifest, hex};
-use super::shard::{Dtype, Ids, Shard, Verification};
+use super::shard::{Dtype, Ids, KIND, Shard, VERSION, Verification};
+use crate::format::MappedFile;
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -58,13 +59,16 @@ impl Dataset {
         let mut shards = Vec::with_capacity(manifest.shards.len());
         let (mut tokens, mut documents) = (vec![0], vec![0]);
         for entry in &manifest.shards {
-            let shard = Shard::open_with(&dir.join(&entry.file), verification)?;
+            let path = dir.join(&entry.file);
+            let shard = Shard::open_with(&path, verification);
+            let shard = shard.map_err(|error| located(&path, error))?;
             let meta = shard.meta();
             if meta.counts != entry.counts
                 || meta.vocabulary != manifest.vocabulary
                 || hex(shard.digest()) != entry.xxh3
             {
-                return Err(shard.corrupt(format!("it is not the shard that {MANIFEST} names")));
+                let error = shard.corrupt(format!("it is not the shard that {MANIFEST} names"));
+                return Err(located(&path, error));
             }
             tokens.push(tokens.last().unwrap_or(&0) + entry.counts.num_tokens);
             documents.push(documents.last().unwrap_or(&0) + entry.counts.num_documents);
@@ -190,5 +194,16 @@ impl Dataset {
             progress.report(done, fresh.num_tokens())?;
         }
         Ok(())
+    }
+}
+
+/// Damage was seen where it did harm; the checksums may know where it is.
+fn located(path: &Path, error: Error) -> Error {
+    match error {
+        Error::Corrupt { .. } => {
+            let checked = MappedFile::open(path, KIND, VERSION).and_then(|file| file.verify());
+            checked.err().unwrap_or(error)
+        }
+        error => error,
     }
 }

@@ -1,8 +1,9 @@
 //! What a directory of shards holds: `manifest.json`, written after every shard is on the disk. A
 //! directory without it was never finished.
 //!
-//! Its checksum ([`crate::format::manifest`]) is the dataset's fingerprint: the manifest holds the digest of every
-//! shard and nothing that changes from run to run, so equal fingerprints mean equal tokens.
+//! Its checksum ([`crate::format::manifest`]) is the dataset's fingerprint: the manifest holds the
+//! digest of every shard and nothing that changes from run to run, so equal fingerprints mean equal
+//! tokens.
 
 use std::path::Path;
 
@@ -16,7 +17,9 @@ use crate::format::manifest::{self, Expected};
 /// The manifest's file name.
 pub const MANIFEST: &str = "manifest.json";
 const FORMAT: &str = "lexigram token dataset";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The oldest that is read: it had no `num_duplicates`.
+const OLDEST: u32 = 1;
 
 /// The fields of `manifest.json`, without the checksum.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,6 +33,9 @@ pub struct Manifest {
     pub counts: Counts,
     /// Documents that the sources skipped because they could not be read.
     pub num_skipped: u64,
+    /// Documents left out because an earlier one is equal; `None` if that was not asked for.
+    #[serde(default)]
+    pub num_duplicates: Option<u64>,
     /// What the ids mean.
     #[serde(flatten)]
     pub vocabulary: Vocabulary,
@@ -51,7 +57,12 @@ pub struct ShardEntry {
 
 impl Manifest {
     /// The manifest of these shards.
-    pub fn new(vocabulary: Vocabulary, shards: Vec<ShardEntry>, num_skipped: u64) -> Self {
+    pub fn new(
+        vocabulary: Vocabulary,
+        shards: Vec<ShardEntry>,
+        num_skipped: u64,
+        num_duplicates: Option<u64>,
+    ) -> Self {
         let mut counts = Counts::default();
         for shard in &shards {
             counts.num_tokens += shard.counts.num_tokens;
@@ -63,6 +74,7 @@ impl Manifest {
             version: VERSION,
             counts,
             num_skipped,
+            num_duplicates,
             vocabulary,
             shards,
         }
@@ -80,7 +92,8 @@ impl Manifest {
 }
 
 impl manifest::Manifest for Manifest {
-    const EXPECTED: Expected = Expected { name: "a manifest", format: FORMAT, version: VERSION };
+    const EXPECTED: Expected =
+        Expected { name: "a manifest", format: FORMAT, version: VERSION, oldest: OLDEST };
 
     fn kind(&self) -> (&str, u32) {
         (&self.format, self.version)
@@ -120,7 +133,7 @@ mod tests {
             xxh3: hex(i),
         };
         let vocabulary = Vocabulary::new(300, 256, "bytes").unwrap();
-        Manifest::new(vocabulary, vec![entry(0), entry(1)], 0)
+        Manifest::new(vocabulary, vec![entry(0), entry(1)], 0, Some(3))
     }
 
     fn read(bytes: &[u8]) -> Result<(Manifest, String)> {
@@ -155,8 +168,12 @@ mod tests {
         assert!(refused(|m| m.shards[0].counts.num_tokens = u64::MAX).contains("not the sums"));
         assert!(refused(|m| m.vocabulary.document_separator = 300).contains("contradicts itself"));
         assert!(refused(|m| m.vocabulary.dtype = Dtype::Uint32).contains("contradicts itself"));
-        assert!(refused(|m| *m = Manifest::new(m.vocabulary.clone(), vec![], 0)).contains("empty"));
-        assert!(refused(|m| m.version = 2).contains("version 2"));
+        assert!(
+            refused(|m| *m = Manifest::new(m.vocabulary.clone(), vec![], 0, None))
+                .contains("empty")
+        );
+        assert!(refused(|m| m.version = 3).contains("version 3"));
+        assert!(refused(|m| m.version = 0).contains("version 0"));
         assert!(refused(|m| m.format = "x".to_owned()).contains("\"x\""));
     }
 }

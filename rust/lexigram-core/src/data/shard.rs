@@ -15,11 +15,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::format::{FileWriter, MappedFile};
+use crate::format::MappedFile;
 use crate::{Error, Result, prefetch};
 
-const KIND: [u8; 4] = *b"SHRD";
-const VERSION: u32 = 1;
+pub(super) const KIND: [u8; 4] = *b"SHRD";
+pub(super) const VERSION: u32 = 1;
 /// Cache lines of a run that are asked for at once.
 const PREFETCHED: usize = 16;
 /// The largest vocabulary whose ids fit 16 bits.
@@ -129,68 +129,6 @@ impl Ids<'_> {
             Self::U16(ids) => u32::from(ids[index]),
             Self::U32(ids) => ids[index],
         }
-    }
-}
-
-/// Writes one shard, document after document.
-pub struct ShardWriter {
-    file: FileWriter,
-    vocabulary: Vocabulary,
-    documents: Vec<u64>,
-    num_bytes: u64,
-    buffer: Vec<u8>,
-}
-
-impl ShardWriter {
-    /// Begins the shard `path`; the vocabulary has been checked.
-    pub fn create(path: &Path, vocabulary: &Vocabulary) -> Result<Self> {
-        let mut file = FileWriter::create(path, KIND, VERSION, 3)?;
-        file.section("tokens")?;
-        Ok(Self {
-            file,
-            vocabulary: vocabulary.clone(),
-            documents: vec![0],
-            num_bytes: 0,
-            buffer: Vec::new(),
-        })
-    }
-
-    /// Appends a document of checked ids, and the separator; `num_bytes` is the size of its text.
-    pub fn document(&mut self, ids: &[u32], num_bytes: u64) -> Result<()> {
-        self.buffer.clear();
-        let with_separator = ids.iter().chain([&self.vocabulary.document_separator]);
-        match self.vocabulary.dtype {
-            Dtype::Uint16 => {
-                self.buffer.extend(with_separator.flat_map(|&id| (id as u16).to_le_bytes()));
-            }
-            Dtype::Uint32 => self.buffer.extend(with_separator.flat_map(|&id| id.to_le_bytes())),
-        }
-        self.file.write(&self.buffer)?;
-        self.documents.push(self.num_tokens() + ids.len() as u64 + 1);
-        self.num_bytes += num_bytes;
-        Ok(())
-    }
-
-    /// Tokens so far, separators included.
-    pub fn num_tokens(&self) -> u64 {
-        self.documents.last().copied().unwrap_or_default()
-    }
-
-    /// Finishes the file.
-    pub fn finish(mut self) -> Result<Counts> {
-        let counts = Counts {
-            num_tokens: self.num_tokens(),
-            num_documents: self.documents.len() as u64 - 1,
-            num_bytes: self.num_bytes,
-        };
-        self.file.section("documents")?;
-        self.file.write_slice(&self.documents)?;
-        let meta = Meta { vocabulary: self.vocabulary, counts };
-        let json = serde_json::to_vec(&meta).map_err(|e| Error::Internal(e.to_string()))?;
-        self.file.section("meta")?;
-        self.file.write(&json)?;
-        self.file.finish()?;
-        Ok(counts)
     }
 }
 

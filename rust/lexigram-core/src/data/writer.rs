@@ -1,34 +1,81 @@
-//! Writes a dataset: all of it, or nothing.
+//! Writes a dataset, or the datasets of several splits: all, or nothing.
 //!
-//! Shards grow in a temporary directory beside the target. When the last document is in, the
-//! manifest is written there and the directory is renamed to the target in one step. Invariants: no
-//! reader ever sees a directory that is not finished; a writer that is dropped removes its
-//! temporary directory; of two writers to one target, one succeeds and the other is told.
+//! Shards grow in the working directory that [`super::claim`] describes; a thread of its own hashes
+//! and writes them while the caller encodes. When the last document is in, the manifests are written
+//! there and the directory is renamed to the target in one step. Invariants: no reader ever sees a
+//! directory that is not finished; a writer that is dropped removes what it made, or, if it may be
+//! resumed, all but its finished shards; of two writers to one target the second is told at once.
+//!
+//! Resuming. After each shard that is full, a line of the journal says what documents the shards of
+//! that side hold by now. A writer that resumes is given all documents again, from the first one
+//! on, and passes over those; the datasets are bit for bit those of a run that was not interrupted,
+//! as each shard ends where the sizes of its documents say.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
 
+use serde::Serialize;
 use tempfile::TempDir;
 
+use super::admission::{Admission, Admitted, Chain, Splits};
+use super::claim::{Claim, PREFIX, SUFFIX, check_free};
+use super::journal::{self, Finished, Journal};
 use super::manifest::{MANIFEST, Manifest, ShardEntry, hex};
-use super::shard::{Shard, ShardWriter, Vocabulary};
-use crate::format::write_atomic;
+use super::shard::{KIND, VERSION, Vocabulary};
+use super::shard_writer::{Encoded, ShardWriter};
+use super::texts::Texts;
+use crate::format::{MappedFile, fault, write_atomic};
 use crate::{Error, Result};
 
-const PREFIX: &str = "shard-";
-const SUFFIX: &str = ".tokens";
+/// Batches of documents that wait to be written.
+const WAITING: usize = 2;
 
-/// Takes documents and makes a directory of shards.
-pub struct DatasetWriter {
-    // Declared before `temp`: the open shard goes before its directory does.
-    open: Option<(String, ShardWriter)>,
-    temp: TempDir,
-    target: PathBuf,
-    overwrite: bool,
-    vocabulary: Vocabulary,
+/// How a dataset is to be made.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// A shard ends with the document that brings it to so many tokens.
+    pub shard_tokens: u64,
+    /// Whether datasets that are there already are replaced.
+    pub overwrite: bool,
+    /// Whether to go on with what an interrupted run left, and to leave that much to the next.
+    pub resume: bool,
+    /// Whether only the first of equal documents is written.
+    pub deduplicate: bool,
+    /// The directories in the target; `None`: the target itself is the dataset.
+    pub splits: Option<Splits>,
+}
+
+/// What must be the same when a run is resumed.
+#[derive(Serialize)]
+struct Heading<'a> {
+    version: u32,
+    #[serde(flatten)]
+    vocabulary: &'a Vocabulary,
     shard_tokens: u64,
-    shards: Vec<ShardEntry>,
+    deduplicate: bool,
+    splits: Vec<(&'a str, f64)>,
+    seed: u64,
+}
+
+/// Takes documents and makes directories of shards.
+pub struct DatasetWriter {
+    vocabulary: Vocabulary,
+    settings: Settings,
+    admission: Admission,
+    resumed: u64,
+    sender: Option<SyncSender<Vec<Batch>>>,
+    thread: Option<JoinHandle<Result<Vec<Stream>>>>,
+    // The last: what it removes must not be written any more.
+    claim: Claim,
+}
+
+/// Documents on their way to a side.
+#[derive(Default)]
+struct Batch {
+    documents: Encoded,
+    digests: Vec<u128>,
 }
 
 impl DatasetWriter {
@@ -41,36 +88,115 @@ impl DatasetWriter {
         shard_tokens: u64,
         overwrite: bool,
     ) -> Result<Self> {
-        if shard_tokens == 0 {
-            return Err(Error::argument("shard_tokens", shard_tokens, "must be at least 1"));
+        Self::begin(target, vocabulary, Settings { shard_tokens, overwrite, ..Settings::default() })
+    }
+
+    /// As [`DatasetWriter::create`], with all settings.
+    pub fn begin(target: &Path, vocabulary: Vocabulary, settings: Settings) -> Result<Self> {
+        if settings.shard_tokens == 0 {
+            return Err(Error::argument("shard_tokens", 0, "must be at least 1"));
         }
-        let target = fs::canonicalize(target)
-            .or_else(|_| std::path::absolute(target))
-            .map_err(|e| Error::io("create", target, e))?;
-        let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
-            return Err(Error::argument(
-                "out_dir",
-                target.display(),
-                "cannot be made; name a new directory",
-            ));
+        check_free(target, settings.overwrite)?;
+        let mut claim = Claim::new(target)?;
+        claim.keep = settings.resume;
+        check_free(target, settings.overwrite)?; // what came before the claim is finished now
+        let set = claim.set();
+        let dirs: Vec<PathBuf> = match &settings.splits {
+            None => vec![set],
+            Some(splits) => splits.parts.iter().map(|(name, _)| set.join(name)).collect(),
         };
-        check_free(&target, overwrite)?;
-        fs::create_dir_all(parent).map_err(|e| Error::io("create", parent, e))?;
-        let temp = temporary(parent, &format!("{}.tmp-", name.to_string_lossy()))?;
-        Ok(Self {
-            open: None,
-            temp,
-            target,
-            overwrite,
-            vocabulary,
-            shard_tokens,
-            shards: Vec::new(),
-        })
+        let splits = settings.splits.as_ref();
+        let heading = Heading {
+            version: VERSION,
+            vocabulary: &vocabulary,
+            shard_tokens: settings.shard_tokens,
+            deduplicate: settings.deduplicate,
+            splits: splits
+                .map(|s| s.parts.iter().map(|(name, f)| (name.as_str(), *f)).collect())
+                .unwrap_or_default(),
+            seed: splits.map_or(0, |s| s.seed),
+        };
+        let heading =
+            serde_json::to_string(&heading).map_err(|e| Error::Internal(e.to_string()))?;
+        let mut streams: Vec<Stream> = dirs.into_iter().map(Stream::new).collect();
+        let kept = if settings.resume { journal::read(&claim.journal())? } else { None };
+        let journal = match kept {
+            Some(journal::Found { heading: earlier, .. }) if earlier != heading => {
+                return Err(Error::argument(
+                    "resume",
+                    "True",
+                    format!(
+                        "the interrupted run was another one, {earlier}, and this is {heading}; \
+                         give the same options and tokenizer, or start anew without resume"
+                    ),
+                ));
+            }
+            Some(journal::Found { finished, begin, .. }) => {
+                let length = take_finished(&mut streams, finished, begin);
+                Journal::reopen(&claim.journal(), length)?
+            }
+            None => {
+                claim.clean()?;
+                Journal::create(&claim.journal(), &heading)?
+            }
+        };
+        let done: Vec<(u64, Chain)> = streams.iter().map(Stream::state).collect();
+        let resumed = done.iter().map(|(documents, _)| documents).sum();
+        for stream in &streams {
+            stream.prepare()?;
+        }
+        let admission = Admission::new(settings.deduplicate, settings.splits.clone(), &done);
+        let (sender, receiver) = sync_channel(WAITING);
+        let work = Work {
+            streams,
+            journal,
+            vocabulary: vocabulary.clone(),
+            shard_tokens: settings.shard_tokens,
+        };
+        let thread = thread::Builder::new()
+            .spawn(move || work.run(&receiver))
+            .map_err(|e| Error::io("start a thread to write", claim.target(), e))?;
+        let (sender, thread) = (Some(sender), Some(thread));
+        Ok(Self { vocabulary, settings, admission, resumed, sender, thread, claim })
+    }
+
+    /// How many documents the finished shards of the interrupted run hold.
+    pub fn resumed(&self) -> u64 {
+        self.resumed
+    }
+
+    /// Decides which of the next texts are to be written, and where.
+    pub fn admit(&mut self, texts: Texts, threads: usize) -> Result<Admitted> {
+        self.admission.admit(texts, threads)
+    }
+
+    /// Appends the ids of admitted texts: the i-th has `ids[offsets[i]..offsets[i + 1]]`, without a
+    /// separator.
+    pub fn append_admitted(
+        &mut self,
+        ids: &[u32],
+        offsets: &[i64],
+        admitted: &Admitted,
+    ) -> Result<()> {
+        let sizes: Vec<i64> = admitted.texts.iter().map(|text| text.len() as i64).collect();
+        self.push(ids, offsets, &sizes, &admitted.sides, &admitted.digests)
     }
 
     /// Appends documents: the i-th is `ids[offsets[i]..offsets[i + 1]]`, without a separator, from a
-    /// text of `num_bytes[i]` UTF-8 bytes.
+    /// text of `num_bytes[i]` UTF-8 bytes. They go to the first side, and cannot be resumed after.
     pub fn append(&mut self, ids: &[u32], offsets: &[i64], num_bytes: &[i64]) -> Result<()> {
+        let nothing = num_bytes.len();
+        self.push(ids, offsets, num_bytes, &vec![0; nothing], &vec![0; nothing])
+    }
+
+    fn push(
+        &mut self,
+        ids: &[u32],
+        offsets: &[i64],
+        num_bytes: &[i64],
+        sides: &[u8],
+        digests: &[u128],
+    ) -> Result<()> {
         let index = |&offset: &i64| usize::try_from(offset).ok();
         let offsets: Option<Vec<usize>> = offsets.iter().map(index).collect();
         let offsets = offsets.filter(|o| {
@@ -88,16 +214,34 @@ impl DatasetWriter {
             ));
         };
         self.check(ids)?;
-        for (range, &bytes) in offsets.windows(2).zip(num_bytes) {
-            self.document(&ids[range[0]..range[1]], bytes as u64)?;
+        let count = self.settings.splits.as_ref().map_or(1, |splits| splits.parts.len());
+        let mut batches: Vec<Batch> = (0..count).map(|_| Batch::default()).collect();
+        if let [only] = &mut batches[..] {
+            only.documents.ids.reserve(4 * (ids.len() + sides.len()));
+        }
+        for (i, range) in offsets.windows(2).enumerate() {
+            let batch = &mut batches[usize::from(sides[i])];
+            let document = &ids[range[0]..range[1]];
+            batch.documents.push(document, num_bytes[i] as u64, &self.vocabulary);
+            batch.digests.push(digests[i]);
+        }
+        let sent = self.sender.as_ref().map(|sender| sender.send(batches));
+        if !matches!(sent, Some(Ok(()))) {
+            self.join()?; // the thread says why it ended
+            return Err(Error::Internal("the writing thread has ended".to_owned()));
         }
         Ok(())
     }
 
     fn check(&self, ids: &[u32]) -> Result<()> {
         let Vocabulary { vocab_size, document_separator, .. } = self.vocabulary;
-        let wrong = |&id: &u32| u64::from(id) >= vocab_size || id == document_separator;
-        let Some(position) = ids.iter().position(wrong) else { return Ok(()) };
+        let largest = (vocab_size - 1).min(u64::from(u32::MAX)) as u32;
+        let wrong = |id: u32| (id > largest) | (id == document_separator);
+        // A plain sum of answers is found for many ids at once; which one it is asked only then.
+        if !ids.iter().fold(false, |any, &id| any | wrong(id)) {
+            return Ok(());
+        }
+        let Some(position) = ids.iter().position(|&id| wrong(id)) else { return Ok(()) };
         if ids[position] == document_separator {
             return Err(Error::argument(
                 "document_separator",
@@ -109,75 +253,190 @@ impl DatasetWriter {
         Err(Error::TokenId { id, position, vocab_size: vocab_size as usize })
     }
 
-    fn document(&mut self, ids: &[u32], num_bytes: u64) -> Result<()> {
-        let (_, shard) = match &mut self.open {
-            Some(open) => open,
-            None => {
-                let file = format!("{PREFIX}{:05}{SUFFIX}", self.shards.len());
-                let shard = ShardWriter::create(&self.temp.path().join(&file), &self.vocabulary)?;
-                self.open.insert((file, shard))
-            }
-        };
-        shard.document(ids, num_bytes)?;
-        if shard.num_tokens() >= self.shard_tokens {
-            self.close()?;
+    /// Waits for the thread to have written everything.
+    fn join(&mut self) -> Result<Vec<Stream>> {
+        self.sender = None;
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(streams)) => streams,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            None => Err(Error::Internal("the writing thread has ended".to_owned())),
         }
-        Ok(())
     }
 
-    fn close(&mut self) -> Result<()> {
-        if let Some((file, shard)) = self.open.take() {
-            let counts = shard.finish()?;
-            let digest = Shard::open(&self.temp.path().join(&file))?.digest();
-            self.shards.push(ShardEntry { file, counts, xxh3: hex(digest) });
-        }
-        Ok(())
-    }
-
-    /// Writes the manifest and puts the directory in its place. `num_skipped` is the number of
+    /// Writes the manifests and puts the directory in its place. `num_skipped` is the number of
     /// documents that the caller left out because they could not be read.
     pub fn finish(mut self, num_skipped: u64) -> Result<()> {
-        self.close()?;
-        let manifest = Manifest::new(self.vocabulary, self.shards, num_skipped);
-        if manifest.counts.num_bytes == 0 {
+        let duplicates = self.admission.finish()?;
+        let streams = self.join()?;
+        let num_documents: u64 = streams.iter().map(|stream| stream.documents).sum();
+        let is_empty = |stream: &Stream| stream.shards.iter().all(|s| s.counts.num_bytes == 0);
+        if streams.iter().all(is_empty) {
             return Err(Error::Empty {
                 what: "the corpus".to_owned(),
                 remedy: "give at least one document with text in it",
             });
         }
-        write_atomic(&self.temp.path().join(MANIFEST), &manifest.to_bytes()?)?;
-        place(self.temp, &self.target, self.overwrite)
+        if let Some(splits) = &self.settings.splits {
+            let parts = splits.parts.iter().zip(&streams);
+            if let Some(((name, fraction), _)) = parts.into_iter().find(|(_, s)| is_empty(s)) {
+                return Err(Error::argument(
+                    "splits",
+                    format!("{name}: {fraction}"),
+                    format!(
+                        "none of the {num_documents} documents falls to {name}; cut long documents \
+                         with max_chars (--max-chars), or give more text, a larger part or another \
+                         seed"
+                    ),
+                ));
+            }
+        }
+        for (stream, duplicates) in streams.into_iter().zip(duplicates) {
+            let vocabulary = self.vocabulary.clone();
+            let manifest = Manifest::new(vocabulary, stream.shards, num_skipped, duplicates);
+            write_atomic(&stream.dir.join(MANIFEST), &manifest.to_bytes()?)?;
+        }
+        let overwrite = self.settings.overwrite;
+        // What is placed is no longer there to be kept, and the rest is of no use.
+        self.claim.place(overwrite)?;
+        self.claim.keep = false;
+        Ok(())
     }
 }
 
-/// Fails unless `target` may be written: absent, an empty directory, or with `overwrite` a
-/// directory that holds a dataset and nothing else.
-fn check_free(target: &Path, overwrite: bool) -> Result<()> {
-    let entries = match fs::read_dir(target) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(Error::io("write to", target, e)),
-        Ok(entries) => entries,
-    };
-    let mut finished = false;
-    let mut foreign = None;
-    for entry in entries {
-        let name = entry.map_err(|e| Error::io("read", target, e))?.file_name();
-        let name = name.to_string_lossy();
-        if name == MANIFEST {
-            finished = true;
-        } else if !(name.starts_with(PREFIX) && name.ends_with(SUFFIX)) {
-            foreign = Some(name.into_owned());
+impl Drop for DatasetWriter {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            let _ = self.join();
         }
     }
-    let taken = |limit: String| Err(Error::argument("out_dir", target.display(), limit));
-    match (foreign, finished) {
-        (Some(name), _) => {
-            taken(format!("holds {name:?}, which is no part of a dataset; name another directory"))
+}
+
+/// Takes over the shards that the journal names and that are sound. Returns the length of the
+/// journal that speaks of them.
+fn take_finished(streams: &mut [Stream], finished: Vec<(Finished, u64)>, begin: u64) -> u64 {
+    let mut length = begin;
+    for (Finished { side, shard, chain }, end) in finished {
+        let Some(stream) = streams.get_mut(side) else { break };
+        let path = stream.dir.join(&shard.file);
+        let sound = shard.file == stream.next_file()
+            && MappedFile::open(&path, KIND, VERSION)
+                .is_ok_and(|file| hex(file.digest()) == shard.xxh3 && file.verify().is_ok());
+        if !sound {
+            break;
         }
-        (None, true) if !overwrite => taken(
-            "already holds a dataset; pass overwrite=True (--overwrite) to replace it".to_owned(),
-        ),
-        _ => Ok(()),
+        stream.documents += shard.counts.num_documents;
+        stream.chain = Chain(chain);
+        stream.shards.push(shard);
+        length = end;
+    }
+    length
+}
+
+/// One dataset that is being written.
+struct Stream {
+    dir: PathBuf,
+    open: Option<(String, ShardWriter)>,
+    shards: Vec<ShardEntry>,
+    documents: u64,
+    chain: Chain,
+}
+
+impl Stream {
+    fn new(dir: PathBuf) -> Self {
+        Self { dir, open: None, shards: Vec::new(), documents: 0, chain: Chain::default() }
+    }
+
+    fn state(&self) -> (u64, Chain) {
+        (self.documents, self.chain)
+    }
+
+    fn next_file(&self) -> String {
+        format!("{PREFIX}{:05}{SUFFIX}", self.shards.len())
+    }
+
+    /// Makes the directory, or removes from it what is no finished shard.
+    fn prepare(&self) -> Result<()> {
+        let made = fault::point(&self.dir).and_then(|()| fs::create_dir_all(&self.dir));
+        made.map_err(|e| Error::io("create", &self.dir, e))?;
+        let entries = fs::read_dir(&self.dir).map_err(|e| Error::io("read", &self.dir, e))?;
+        for entry in entries {
+            let entry = entry.map_err(|e| Error::io("read", &self.dir, e))?;
+            if !self.shards.iter().any(|shard| *shard.file == *entry.file_name()) {
+                let path = entry.path();
+                fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the open shard.
+    fn close(&mut self) -> Result<Option<&ShardEntry>> {
+        let Some((file, shard)) = self.open.take() else { return Ok(None) };
+        let counts = shard.finish()?;
+        let digest = MappedFile::open(&self.dir.join(&file), KIND, VERSION)?.digest();
+        self.shards.push(ShardEntry { file, counts, xxh3: hex(digest) });
+        Ok(self.shards.last())
+    }
+}
+
+/// What the thread does.
+struct Work {
+    streams: Vec<Stream>,
+    journal: Journal,
+    vocabulary: Vocabulary,
+    shard_tokens: u64,
+}
+
+impl Work {
+    fn run(mut self, receiver: &Receiver<Vec<Batch>>) -> Result<Vec<Stream>> {
+        while let Ok(batches) = receiver.recv() {
+            for (side, batch) in batches.into_iter().enumerate() {
+                self.write(side, &batch)?;
+            }
+        }
+        // The last shards are not full, and not in the journal: a source that has grown meanwhile
+        // fills them.
+        for stream in &mut self.streams {
+            stream.close()?;
+        }
+        Ok(self.streams)
+    }
+
+    fn write(&mut self, side: usize, batch: &Batch) -> Result<()> {
+        let Encoded { ids, lengths, sizes } = &batch.documents;
+        let stream = &mut self.streams[side];
+        let width = ids.len() / (lengths.iter().sum::<u64>() as usize).max(1);
+        let (mut first, mut at) = (0, 0);
+        while first < lengths.len() {
+            let (_, shard) = match &mut stream.open {
+                Some(open) => open,
+                None => {
+                    let file = stream.next_file();
+                    let shard = ShardWriter::create(&stream.dir.join(&file), &self.vocabulary)?;
+                    stream.open.insert((file, shard))
+                }
+            };
+            // As many documents as the shard takes.
+            let mut tokens = shard.num_tokens();
+            let before = tokens;
+            let mut last = first;
+            while last < lengths.len() && tokens < self.shard_tokens {
+                tokens += lengths[last];
+                stream.chain.add(batch.digests[last]);
+                last += 1;
+            }
+            let end = at + (tokens - before) as usize * width;
+            shard.documents(&ids[at..end], &lengths[first..last], &sizes[first..last])?;
+            stream.documents += (last - first) as u64;
+            (first, at) = (last, end);
+            if tokens >= self.shard_tokens {
+                let chain = stream.chain.0;
+                if let Some(shard) = stream.close()?.cloned() {
+                    self.journal.add(&Finished { side, shard, chain })?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -193,27 +452,6 @@ pub(crate) fn temporary(parent: &Path, prefix: &str) -> Result<TempDir> {
     builder.tempdir_in(parent).map_err(|e| Error::io("create a directory in", parent, e))
 }
 
-/// Renames the finished directory to `target`; what was there goes only after that.
-fn place(temp: TempDir, target: &Path, overwrite: bool) -> Result<()> {
-    check_free(target, overwrite)?;
-    let parent = target.parent().unwrap_or(target);
-    let old = temporary(parent, ".lexigram-old-")?;
-    let aside = old.path().join("dataset");
-    // An empty directory gives way. One that another writer has filled since the check does not:
-    // without `overwrite`, the rename below is then refused.
-    let _ = fs::remove_dir(target);
-    let replaced = overwrite && fs::rename(target, &aside).is_ok();
-    if let Err(e) = fs::rename(temp.path(), target) {
-        // Another writer came between: its dataset stays, or what was there comes back.
-        if replaced && fs::rename(&aside, target).is_err() && !target.exists() {
-            let _ = old.keep();
-        }
-        check_free(target, false)?;
-        return Err(Error::io("write", target, e));
-    }
-    let _ = temp.keep();
-    if let Ok(dir) = fs::File::open(parent) {
-        let _ = dir.sync_all(); // the rename lives in the directory; not every system can flush one
-    }
-    Ok(())
-}
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;

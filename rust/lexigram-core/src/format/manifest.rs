@@ -20,6 +20,8 @@ pub struct Expected {
     pub format: &'static str,
     /// The field `version`.
     pub version: u32,
+    /// The oldest version that is read.
+    pub oldest: u32,
 }
 
 /// The fields that every manifest has, and what is wrong with the others.
@@ -52,7 +54,7 @@ pub fn to_bytes(manifest: &impl Manifest) -> Result<Vec<u8>> {
 
 /// Reads the bytes of the file `path`; returns the manifest and its checksum.
 pub fn from_bytes<M: Manifest>(bytes: &[u8], path: &Path) -> Result<(M, String)> {
-    let Expected { name, format, version } = M::EXPECTED;
+    let Expected { name, format, version, oldest } = M::EXPECTED;
     let parse = |what: String| Error::Parse { path: path.to_path_buf(), format: name, what };
     let length = last_line(b"").len();
     let (before, last) = bytes
@@ -74,7 +76,7 @@ pub fn from_bytes<M: Manifest>(bytes: &[u8], path: &Path) -> Result<(M, String)>
             found: format!("its format is {found_format:?}"),
         });
     }
-    if found != version {
+    if !(oldest..=version).contains(&found) {
         return Err(Error::Version { path: path.to_path_buf(), found, supported: version });
     }
     match manifest.contradiction() {

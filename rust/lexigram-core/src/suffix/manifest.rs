@@ -70,7 +70,8 @@ impl Manifest {
 }
 
 impl manifest::Manifest for Manifest {
-    const EXPECTED: Expected = Expected { name: "an index", format: FORMAT, version: VERSION };
+    const EXPECTED: Expected =
+        Expected { name: "an index", format: FORMAT, version: VERSION, oldest: VERSION };
 
     fn kind(&self) -> (&str, u32) {
         (&self.format, self.version)

@@ -4,7 +4,7 @@ pub(crate) mod input;
 mod lists;
 mod load;
 mod stream;
-mod threads;
+pub(crate) mod threads;
 mod train;
 mod unstable;
 mod work;

@@ -47,7 +47,12 @@ pub fn resolve(py: Python<'_>, num_threads: Option<i64>) -> PyResult<usize> {
 /// The number of threads of a call that names none.
 #[pyfunction]
 pub fn default_threads(py: Python<'_>) -> PyResult<usize> {
-    match resolve(py, None)? {
+    count(py, None)
+}
+
+/// As [`resolve`], with the cores counted.
+pub fn count(py: Python<'_>, num_threads: Option<i64>) -> PyResult<usize> {
+    match resolve(py, num_threads)? {
         0 => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
         number => Ok(number),
     }

@@ -10,6 +10,7 @@ use pyo3::types::{PyBytes, PyInt, PyList, PyString};
 
 use super::input::{Input, Special, token_ids};
 use super::{PyTokenizer, lists, threads};
+use crate::data_writer::TextBatch;
 use crate::error::{attached, detached, to_python};
 
 /// Below this many bytes of text or tokens the work is shorter than giving up the GIL.
@@ -55,13 +56,27 @@ impl PyTokenizer {
         special: &Special,
         num_threads: Option<i64>,
     ) -> PyResult<(Vec<u32>, Vec<usize>)> {
+        if let Ok(batch) = texts.cast::<TextBatch>() {
+            let texts: Vec<Text<'_>> = batch.get().0.iter().map(Text::Str).collect();
+            return self.encode_texts(py, &texts, special, num_threads);
+        }
         let inputs =
             texts.try_iter()?.map(|text| Input::new(&text?)).collect::<PyResult<Vec<_>>>()?;
         let texts = inputs.iter().map(Input::text).collect::<PyResult<Vec<_>>>()?;
+        self.encode_texts(py, &texts, special, num_threads)
+    }
+
+    fn encode_texts(
+        &self,
+        py: Python<'_>,
+        texts: &[Text<'_>],
+        special: &Special,
+        num_threads: Option<i64>,
+    ) -> PyResult<(Vec<u32>, Vec<usize>)> {
         let threads = threads::resolve(py, num_threads)?;
         run(py, texts.iter().map(Text::len).sum(), || {
             texts.iter().try_for_each(|text| special.check(&self.core, *text))?;
-            self.core.encode_batch(&texts, &special.allowed, threads)
+            self.core.encode_batch(texts, &special.allowed, threads)
         })
     }
 
