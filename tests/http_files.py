@@ -15,7 +15,7 @@ class Served:
 
     body: bytes
     cuts: list[int] = field(default_factory=list)
-    """After how many bytes the first answers end, one a request."""
+    """After how many bytes the first answers end, one a request; -1: before the first line."""
     ranges: bool = True
     etag: str | None = '"one"'
     chunked: bool = False
@@ -48,6 +48,9 @@ class _Handler(BaseHTTPRequestHandler):
         served = self.state.files.get(self.path)
         if served is None or served.statuses:
             return self._plain(served.statuses.pop(0) if served else 404)
+        if served.cuts and served.cuts[0] < 0:
+            served.cuts.pop(0)
+            return None
         start, body = 0, served.body
         same = self.headers.get("If-Range") in (None, served.etag)
         if wanted and served.ranges and same:

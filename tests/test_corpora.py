@@ -271,7 +271,9 @@ def test_named_corpora_are_what_they_say(
         path = corpus_path(corpus)
     except MissingFileError:
         assert corpus.files[0].address, "what nobody publishes must be there"
-        return
-    assert fetch_corpus(corpus) == ([path] if corpus.files else [])
+        pytest.skip(f"{name} is not in LEXIGRAM_DATA, and tests fetch nothing")
+    fetched = fetch_corpus(corpus)
+    assert fetched == [path] or {file.parent for file in fetched} == {path} or name == "stdlib"
+    assert len(fetched) == len(corpus.files)
     found: list[Document] = list(documents(name))
     assert all(document.text for document in found) or name == "stdlib"

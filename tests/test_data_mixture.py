@@ -17,11 +17,22 @@ from hypothesis import strategies as st
 
 from fake_tokenizer import ByteTokenizer
 from lexigram.data import IGNORED, Batch, Mixture, TokenDataset, TokenLoader, tokenize
-from lexigram.errors import FormatError, InvalidInputError, LexigramError, MissingFileError
+from lexigram.errors import (
+    EncodingError,
+    FormatError,
+    InvalidInputError,
+    LexigramError,
+    MissingFileError,
+)
 from test_data_loader import LetterTokenizer
 
 names = ["a", "b", "c", "d"]
 sizes = st.lists(st.integers(20, 200), min_size=1, max_size=4)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> TokenDataset:
+    return tokenize(["some text", "and more of it"], ByteTokenizer(), tmp_path / "shards")
 
 
 @contextmanager
@@ -221,3 +232,31 @@ def test_files(tmp_path: Path) -> None:
     file.write_text("[sources.a]\ndataset = 'sets/plain'\nweight = '1/0'")
     with pytest.raises(LexigramError, match="weight of source 'a'"):
         Mixture.load(file)
+
+
+@pytest.mark.parametrize("weight", ["1e5000", "1e30000000", "0", "-1", "x", True])
+def test_weights_that_are_none(dataset: TokenDataset, weight: Any) -> None:
+    with pytest.raises(InvalidInputError, match="must be a positive number"):
+        Mixture({"a": dataset}, {"a": weight})
+
+
+def test_what_is_no_dataset_is_named(dataset: TokenDataset) -> None:
+    with pytest.raises(InvalidInputError, match="open a directory with TokenDataset"):
+        Mixture({"a": "shards"})  # type: ignore[dict-item]
+    with pytest.raises(InvalidInputError, match="open a directory with TokenDataset"):
+        TokenLoader("shards", batch_size=1, seq_len=1, seed=0)  # type: ignore[arg-type]
+
+
+def test_a_name_that_is_not_utf8_leaves_no_file(dataset: TokenDataset, tmp_path: Path) -> None:
+    with pytest.raises(EncodingError, match="is not UTF-8"):
+        Mixture({"a\udcff": dataset}).save(tmp_path / "m.toml")
+    assert not list(tmp_path.glob(".m.toml*"))
+
+
+def test_a_batch_beyond_memory_is_an_error(dataset: TokenDataset) -> None:
+    mixture = Mixture({"a": dataset})
+    with pytest.raises(InvalidInputError, match="more memory than can be addressed"):
+        TokenLoader(mixture, batch_size=2**31 - 1, seq_len=2**31 - 1, seed=0, drop_last=False)
+    loader = TokenLoader(mixture, batch_size=2**30, seq_len=2**20, seed=0, drop_last=False)
+    with pytest.raises(InvalidInputError, match="no memory for it; lower batch_size"):
+        loader.next_batch()

@@ -129,6 +129,28 @@ def test_threads_share_the_batches(dataset: TokenDataset) -> None:
     assert loader.step == 100
 
 
+def test_iterators_of_one_loader_share_its_threads(dataset: TokenDataset) -> None:
+    loader = TokenLoader(dataset, **OPTIONS, prefetch=3)
+    batches = loader.as_torch_dataset()
+    plain = [TokenLoader(dataset, **OPTIONS).batch(i) for i in range(len(loader))]
+    wrong: list[int] = []
+
+    def read() -> None:
+        for i, batch in enumerate(batches):
+            if batch.targets.tobytes() != plain[i].targets.tobytes():
+                wrong.append(i)
+
+    readers = [threading.Thread(target=read, daemon=True) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for _ in range(20):
+        loader.next_batch()
+    for reader in readers:
+        reader.join(60)
+        assert not reader.is_alive()
+    assert not wrong
+
+
 def test_dropping_the_loader_ends_its_threads(dataset: TokenDataset) -> None:
     before = num_threads()
     loader = TokenLoader(dataset, **OPTIONS, prefetch=8)

@@ -346,3 +346,17 @@ def test_the_hub_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(MissingDependencyError, match=r"package datasets; .*lexigram\[interop\]"):
         texts("hf://a/b")
+
+
+def test_a_query_hides_no_suffix(server: FileServer) -> None:
+    rows = b'{"text": "one"}\n{"text": "two"}\n'
+    server.holds("/a.jsonl.gz?download=true", gzip.compress(rows))
+    found = documents(server.address + "/a.jsonl.gz?download=true")
+    assert [document.text for document in found] == ["one", "two"]
+
+
+def test_a_pattern_gives_each_file_once(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "c.txt").write_text("x")
+    found = documents(str(tmp_path / "**" / "**" / "*.txt"))
+    assert [document.text for document in found] == ["x"]

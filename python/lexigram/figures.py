@@ -6,11 +6,12 @@ what tells them apart is the stroke, so that the picture also reads without colo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lexigram.errors import MissingDependencyError
+from lexigram.errors import FileError, MissingDependencyError
 
 __all__ = ["Line", "draw_dataset", "draw_lines", "log_bins"]
 
@@ -86,10 +87,22 @@ def draw_lines(
     if len(strokes) > 1:
         axes.legend(frameon=False, loc="upper right", handlelength=3.2)
     axes.set(xlabel=x_label, ylabel=y_label)
-    axes.set_title(title, loc="left")
+    axes.set_title(title, loc="left", parse_math=False)
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=150)
+    _save(figure, path)
+
+
+def _save(figure: Any, path: Path) -> None:
+    """All of the picture, or what was there before."""
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        figure.savefig(temporary, dpi=150)
+        temporary.replace(path)
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _spread(values: Sequence[float], least: float) -> list[float]:
@@ -158,8 +171,8 @@ def draw_dataset(
         axes.grid(color="#dddddd", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-    figure.savefig(path, dpi=150)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
+    _save(figure, path)
 
 
 def log_bins(values: Sequence[float], weights: Sequence[float]) -> tuple[list[float], list[float]]:

@@ -18,6 +18,7 @@ from lexigram.data import TokenDataset
 from lexigram.data.statistics import DatasetStatistics, describe
 from lexigram.errors import InvalidInputError
 from lexigram.figures import draw_dataset, log_bins
+from lexigram.outputs import file_to_write
 
 __all__ = ["add_inspect", "summary"]
 
@@ -80,6 +81,8 @@ def _inspect(args: argparse.Namespace) -> int:
             raise InvalidInputError(f"--{name} {getattr(args, name)}: must be 0 or more")
     if args.plot is not None and args.plot.suffix.lower() not in _PLOTS:
         raise InvalidInputError(f"--plot {args.plot}: must end in {', '.join(_PLOTS)}")
+    if args.plot is not None:
+        file_to_write(args.plot)
     if args.plot is not None and args.summary:
         raise InvalidInputError("--summary reads no token: leave it out to draw a --plot")
     dataset = TokenDataset(args.dataset)

@@ -14,11 +14,12 @@ from lexigram.data.corpora import Corpus, corpora, corpus_path, fetch_corpus
 from lexigram.data.dataset import TokenDataset
 from lexigram.data.loader import IGNORED, Batch, TokenLoader
 from lexigram.data.mixture import Mixture
-from lexigram.data.sources import Document, documents
+from lexigram.data.sources import TEXT_SUFFIXES, Document, documents
 from lexigram.data.split import split_of
 
 __all__ = [
     "IGNORED",
+    "TEXT_SUFFIXES",
     "Batch",
     "Corpus",
     "Document",

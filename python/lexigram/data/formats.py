@@ -35,6 +35,12 @@ OnSkip: TypeAlias = "Callable[[LexigramError], object] | None"
 _FORMATS: dict[str, Format] = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".wet": "warc", ".warc": "warc",
 }  # fmt: skip
+# Text may lie in any of Arrow's types of variable length.
+_TEXT_TYPES = {
+    f"{size}{kind}{view}"
+    for kind in ("string", "binary")
+    for size, view in (("", ""), ("large_", ""), ("", "_view"))
+}
 _CHUNK = 1 << 20
 _ROWS = 256
 _BOM = b"\xef\xbb\xbf"
@@ -287,7 +293,7 @@ def _batches(
         )
     kind = schema.field(column).type
     kind = kind.value_type if pyarrow.types.is_dictionary(kind) else kind
-    if not any(word in str(kind) for word in ("string", "binary")):
+    if str(kind) not in _TEXT_TYPES:
         raise InvalidInputError(f"{path}: column {column!r} holds {kind}, not text")
     for group in range(found.num_row_groups):
         batches = found.iter_batches(

@@ -133,6 +133,11 @@ class TokenLoader:
         _limit("world_size", world_size, 1, 2**31)
         _limit("rank", rank, 0, world_size)
         _limit("prefetch", prefetch, 0, 1025)
+        if not isinstance(dataset, TokenDataset | Mixture):
+            raise InvalidInputError(
+                f"dataset is a {type(dataset).__name__}: must be a TokenDataset or a Mixture; open a "
+                "directory with TokenDataset(directory)"
+            )
         mixture = dataset if isinstance(dataset, Mixture) else None
         datasets = [dataset] if isinstance(dataset, TokenDataset) else [*dataset.sources.values()]
         self._reader = BatchReader(
@@ -174,7 +179,7 @@ class TokenLoader:
     def _begin_in_this_process(self) -> None:
         # Neither a lock nor a thread of the process that was forked is of use in the fork.
         self._process = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._threads: BatchThreads | None = None
         self._lent: dict[int, Any] = {}
         self._in_hand: deque[int] = deque()  # steps that the threads were given, in order
@@ -231,19 +236,26 @@ class TokenLoader:
 
     def next_batch(self) -> Batch:
         """The next batch. Never ends: epoch follows epoch, each in a new order."""
-        if self._process != os.getpid():
-            self._begin_in_this_process()
+        self._go_on_in_a_fork()
         with self._lock:
             batch = self._fetch(self._step, 1)
             self._step += 1
         return batch
 
-    def _fetch(self, step: int, stride: int) -> Batch:
-        """Batch `step`, while threads make `step + stride`, … if asked. One thread at a time."""
+    def _go_on_in_a_fork(self) -> None:
         if self._process != os.getpid():
+            self._pin = False  # CUDA cannot be used in a fork, and nobody copies from here to it
             self._begin_in_this_process()
+
+    def _fetch(self, step: int, stride: int) -> Batch:
+        """Batch `step`, while threads make `step + stride`, … if asked."""
+        self._go_on_in_a_fork()
         if not self._prefetch:
             return self.batch(step)
+        with self._lock:
+            return self._fetch_ahead(step, stride)
+
+    def _fetch_ahead(self, step: int, stride: int) -> Batch:
         if self._threads is None:
             self._threads = BatchThreads(self._reader, min(self._prefetch, _THREADS))
         threads, in_hand = self._threads, self._in_hand
@@ -296,9 +308,13 @@ class TokenLoader:
         Raises `InvalidInputError`, and stays where it is, if the state was made with another
         dataset or another order.
         """
-        self._step = self._step_of(state)
+        step = self._step_of(state)
+        with self._lock:
+            self._step = step
 
     def _step_of(self, state: Mapping[str, Any]) -> int:
+        if not isinstance(state, Mapping):
+            raise InvalidInputError(f"the loader's state is {state!r}: must be a state_dict()")
         for key, ours in self._order.items():
             theirs = state.get(key)
             if theirs != ours or type(theirs) is not type(ours):

@@ -17,8 +17,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lexigram.data.dataset import TokenDataset
-from lexigram.errors import FileError, FormatError, InvalidInputError, MissingFileError
+from lexigram.errors import (
+    EncodingError,
+    FileError,
+    FormatError,
+    InvalidInputError,
+    MissingFileError,
+)
 
 __all__ = ["Mixture", "Weight"]
 
@@ -47,6 +55,12 @@ class Mixture:
     ) -> None:
         if not sources:
             raise InvalidInputError("the mixture names no dataset; name one at least")
+        for name, dataset in sources.items():
+            if not isinstance(dataset, TokenDataset):
+                raise InvalidInputError(
+                    f"source {name!r} of the mixture is a {type(dataset).__name__}: must be a "
+                    "TokenDataset; open a directory with TokenDataset(directory)"
+                )
         if weights is None:
             weights = {name: len(dataset) for name, dataset in sources.items()}
         for name in sorted(sources.keys() ^ weights.keys()):
@@ -134,13 +148,21 @@ class Mixture:
                 f"dataset = {_quoted(str(directory))}",
                 f"weight = {_quoted(str(self.weights[name]))}",
             ]
+        try:
+            content = ("\n".join(lines) + "\n").encode()
+        except UnicodeEncodeError as error:
+            raise EncodingError(
+                f"cannot write {path}: a source's name or directory is not UTF-8 "
+                f"({error.object[error.start :][:40]!r}), and TOML must be; rename it"
+            ) from None
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            temporary.write_bytes(content)
             temporary.replace(path)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise FileError(f"cannot write {path}: {error.strerror}") from None
+        finally:
+            temporary.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Mixture:
@@ -178,9 +200,13 @@ def _exact(name: str, weight: Any) -> Fraction:
     try:
         if isinstance(weight, bool):
             raise ValueError
+        if isinstance(weight, str) and (len(weight) > 50 or "e" in weight.lower()):
+            weight = float(weight)  # 1e30000000 would be a number of as many digits
         # A float stands for the decimal number that it was written as; NumPy's have a repr of
         # their own.
-        exact = Fraction(repr(float(weight)) if isinstance(weight, float) else weight)
+        if isinstance(weight, float | np.floating):
+            weight = repr(float(str(weight)))
+        exact = Fraction(weight)
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         exact = Fraction(0)
     if exact <= 0:

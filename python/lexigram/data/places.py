@@ -66,7 +66,7 @@ class Place:
     @property
     def compression(self) -> str:
         """The suffix that names a compression, or nothing."""
-        suffix = Path(self.name).suffix.lower()
+        suffix = Path(_without_query(self.name)).suffix.lower()
         return suffix if suffix in COMPRESSED else ""
 
     @property
@@ -117,8 +117,13 @@ def _local(path: Path) -> Place:
     return Place(str(path), lambda: path.open("rb", buffering=0), size, path.is_file())
 
 
+def _without_query(name: str) -> str:
+    """`https://…/a.jsonl.gz` of `https://…/a.jsonl.gz?download=true`."""
+    return name.partition("?")[0] if is_address(name) else name
+
+
 def _kind(name: str) -> str:
-    path = Path(name.partition("?")[0] if is_address(name) else name)
+    path = Path(_without_query(name))
     return Path(path.stem if path.suffix.lower() in COMPRESSED else path.name).suffix.lower()
 
 
@@ -163,7 +168,7 @@ def _is_text(place: Place, on_skip: OnSkip | None) -> bool:
 def _matches(pattern: str, on_skip: OnSkip | None) -> Iterator[Place]:
     found = False
     names = glob.glob(pattern, recursive=True)  # noqa: PTH207 (Path takes no absolute pattern)
-    for match in sorted(map(Path, names)):
+    for match in sorted(set(map(Path, names))):  # `**/**` finds a file several times
         if match.is_dir():
             continue  # `**` matches its files themselves
         found = True

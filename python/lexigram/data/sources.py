@@ -16,7 +16,7 @@ from lexigram.data.corpora import Corpus, corpora, fetch_corpus, stdlib_files
 from lexigram.data.formats import Document, Errors, Format, OnSkip, Reader
 from lexigram.data.huggingface import is_dataset, rows
 from lexigram.data.places import TEXT_SUFFIXES, Place, local_places, places
-from lexigram.errors import FormatError, InvalidInputError, MissingFileError
+from lexigram.errors import EncodingError, FormatError, InvalidInputError, MissingFileError
 
 __all__ = ["TEXT_SUFFIXES", "Document", "Errors", "Format", "Source", "documents"]
 
@@ -85,6 +85,12 @@ def documents(
         )
     if document_delimiter == "":
         raise InvalidInputError("document_delimiter = '': must have at least one character")
+    try:
+        (document_delimiter or "").encode()
+    except UnicodeEncodeError:
+        raise EncodingError(
+            f"document_delimiter = {document_delimiter!r}: is not UTF-8, so that no text has it"
+        ) from None
     for name, limit in (("max_chars", max_chars), ("max_documents", max_documents)):
         if limit is not None and limit < 1:
             raise InvalidInputError(f"{name} = {limit}: must be at least 1")

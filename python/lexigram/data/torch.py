@@ -68,8 +68,10 @@ class TorchDataset(IterableDataset):  # type: ignore[type-arg]
 
     def set_epoch(self, epoch: int) -> None:
         """The next iterators read this epoch from its first batch. Raises `InvalidInputError`."""
-        if not 0 <= epoch < 2**62 // len(self._loader):
-            raise InvalidInputError(f"epoch = {epoch}: must be 0 or more, and below 2^62 batches")
+        if not isinstance(epoch, int) or not 0 <= epoch < 2**62 // len(self._loader):
+            raise InvalidInputError(
+                f"epoch = {epoch!r}: must be an integer, 0 or more, and below 2^62 batches"
+            )
         self._start[0] = epoch * len(self._loader)
 
     def __iter__(self) -> Iterator[Batch]:

@@ -117,7 +117,12 @@ class RemoteStream(io.RawIOBase):
             if self._connected:
                 return self._again(what)
             raise Broken(self._address, what) from error
-        except (OSError, HTTPException, ValueError) as error:
+        except (OSError, HTTPException) as error:  # cut before it answered
+            what = f"{type(error).__name__}: {error}"
+            if self._connected:
+                return self._again(what)
+            raise Broken(self._address, what) from error
+        except ValueError as error:
             raise Broken(self._address, f"{type(error).__name__}: {error}") from error
         self._accept(self._response)
         return None

@@ -122,7 +122,7 @@ impl BatchReader {
     }
 
     fn read<'py>(&self, py: Python<'py>, step: u64) -> PyResult<Bound<'py, PyAny>> {
-        let mut block = self.pool.take(self.loader.num_bytes(step));
+        let mut block = self.block(py, step)?;
         detached(py, || self.loader.fill(step, block.bytes()))?;
         self.array(py, step, block)
     }
@@ -162,6 +162,16 @@ impl BatchReader {
             PyArray3::borrow_from_array(&view, owner.into_any())
         };
         Ok(array.into_any())
+    }
+
+    /// Memory for the batch at `step`. The pool is asked with the GIL held, so that no fork finds its
+    /// lock taken; fresh memory, which the system clears, is made without.
+    fn block(&self, py: Python<'_>, step: u64) -> PyResult<Block> {
+        let num_bytes = self.loader.num_bytes(step);
+        match self.pool.take(num_bytes) {
+            Some(block) => Ok(block),
+            None => detached(py, || Block::new(num_bytes)),
+        }
     }
 
     fn lend(&self, out: &Bound<'_, PyAny>) -> PyResult<Lent> {
@@ -231,11 +241,11 @@ impl BatchThreads {
     }
 
     #[pyo3(signature = (step, out=None))]
-    fn submit(&self, step: u64, out: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    fn submit(&self, py: Python<'_>, step: u64, out: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let reader = self.reader.get();
         let job = match out {
             Some(out) => Job::Lent(reader.lend(out)?),
-            None => Job::Block(reader.pool.take(reader.loader.num_bytes(step))),
+            None => Job::Block(reader.block(py, step)?),
         };
         self.ahead.submit(step, job);
         Ok(())

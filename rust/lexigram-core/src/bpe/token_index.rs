@@ -103,7 +103,9 @@ impl<'t> Filling<'t> {
     /// As [`TokenIndex::id`], once all tokens are entered.
     pub fn id(&self, token: &[u8]) -> Option<u32> {
         let mut state = self.lock();
-        state.fill(self.tokens, || false);
+        if state.next < self.tokens.size() as u32 {
+            state.fill(self.tokens, || false);
+        }
         state.index.id(token, self.tokens)
     }
 

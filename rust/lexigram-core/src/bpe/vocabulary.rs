@@ -79,10 +79,11 @@ impl Tokens {
             num_bytes += token.len();
             num_others += usize::from(!ordinary);
         }
-        if size > MAX_ID as usize || size > MAX_SPARSITY * num_tokens.max(1024) {
+        if size > MAX_ID as usize + 1 || size > MAX_SPARSITY * num_tokens.max(1024) {
             let limit = format!(
                 "the largest id of {num_tokens} tokens must be at most {MAX_ID} and \
-                 {MAX_SPARSITY} times their number; number the tokens without large gaps"
+                 {MAX_SPARSITY} times their number (1024, if there are fewer); number the tokens \
+                 without large gaps"
             );
             return Err(Error::argument("token id", size - 1, limit));
         }

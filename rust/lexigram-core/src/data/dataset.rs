@@ -157,7 +157,7 @@ impl Dataset {
         let local = (index - self.documents[shard]) as usize;
         let base = self.tokens[shard];
         match self.shards[shard].documents(local..local + 2)?[local..] {
-            [start, end, ..] if start < end && base + end <= self.tokens[shard + 1] => {
+            [start, end, ..] if start < end && end <= self.tokens[shard + 1] - base => {
                 Ok(base + start..base + end - 1)
             }
             _ => Err(self.shards[shard].corrupt(format!("document {local} has no place in it"))),

@@ -182,6 +182,14 @@ impl Loader {
             let limit = format!("must be a positive multiple of world_size = {world_size}");
             return Err(Error::argument("batch_size", batch_size, limit));
         }
+        let bytes = (batch_size / world_size)
+            .checked_mul(u64::from(seq_len))
+            .and_then(|targets| targets.checked_mul(4 * 8))
+            .filter(|&bytes| bytes <= isize::MAX as u64);
+        if bytes.is_none() {
+            let limit = format!("times seq_len = {seq_len} is more memory than can be addressed");
+            return Err(Error::argument("batch_size", batch_size, limit));
+        }
         let mut sources = Vec::with_capacity(datasets.len());
         for (dataset, seed) in datasets {
             check_width(&dataset, &config)?;

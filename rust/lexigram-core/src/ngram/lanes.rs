@@ -4,7 +4,7 @@
 //! misses every cache. So the array is cut into pieces, up to [`LANES`] of which are read in step:
 //! what a lane will touch next is asked for, then all other lanes take their turns, and the misses
 //! overlap. A piece begins N − 1 ids early, so that its first context is whole; the n-grams that
-//! a context's suffixes begin depend on no older id. A turn has two halves, and nothing is read in
+//! a context's suffixes begin depend on no older id. A turn has three parts, and nothing is read in
 //! one that was not asked for before in the other, but for what is usually near:
 //!
 //! * *open*: the score of the id before is given out; of each suffix of the context (their nodes
