@@ -28,6 +28,7 @@ pub mod pack;
 pub mod pieces;
 pub mod shard;
 mod shard_writer;
+mod streams;
 pub mod texts;
 pub mod writer;
 
