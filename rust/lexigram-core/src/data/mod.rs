@@ -35,6 +35,7 @@ pub mod pieces;
 pub mod rows;
 pub mod shard;
 mod shard_writer;
+mod streams;
 pub mod texts;
 pub mod writer;
 

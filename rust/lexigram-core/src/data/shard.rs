@@ -263,12 +263,13 @@ impl Shard {
         self.file.verify()?;
         let ids = self.unchecked();
         let Vocabulary { vocab_size, document_separator, .. } = self.meta.vocabulary;
+        // A fold is done for many ids at once; `Iterator::max` is not.
         let largest = match ids {
-            Ids::U16(ids) => ids.iter().copied().max().map(u32::from),
-            Ids::U32(ids) => ids.iter().copied().max(),
+            Ids::U16(ids) => u32::from(ids.iter().fold(0, |most, &id| most.max(id))),
+            Ids::U32(ids) => ids.iter().fold(0, |most, &id| most.max(id)),
         };
-        if largest.is_some_and(|id| u64::from(id) >= vocab_size) {
-            let what = format!("it holds id {largest:?}, its vocabulary has {vocab_size} tokens");
+        if u64::from(largest) >= vocab_size {
+            let what = format!("it holds id {largest}, its vocabulary has {vocab_size} tokens");
             return Err(self.file.corrupt(what));
         }
         for (i, pair) in self.index().windows(2).enumerate() {

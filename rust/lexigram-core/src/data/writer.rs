@@ -13,20 +13,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use serde::Serialize;
 use tempfile::TempDir;
 
 use super::admission::{Admission, Admitted, Chain, Splits};
-use super::claim::{Claim, PREFIX, SUFFIX, check_free};
-use super::journal::{self, Finished, Journal};
-use super::manifest::{MANIFEST, Manifest, ShardEntry, hex};
-use super::shard::{KIND, VERSION, Vocabulary};
-use super::shard_writer::{Encoded, ShardWriter};
+use super::claim::{Claim, check_free};
+use super::journal::{self, Journal};
+use super::manifest::{MANIFEST, Manifest};
+use super::shard::{VERSION, Vocabulary};
+use super::streams::{Batch, Stream, Work, take_finished};
 use super::texts::Texts;
-use crate::format::{MappedFile, fault, write_atomic};
+use crate::format::write_atomic;
 use crate::{Error, Result};
 
 /// Batches of documents that wait to be written.
@@ -69,13 +69,6 @@ pub struct DatasetWriter {
     thread: Option<JoinHandle<Result<Vec<Stream>>>>,
     // The last: what it removes must not be written any more.
     claim: Claim,
-}
-
-/// Documents on their way to a side.
-#[derive(Default)]
-struct Batch {
-    documents: Encoded,
-    digests: Vec<u128>,
 }
 
 impl DatasetWriter {
@@ -308,135 +301,6 @@ impl Drop for DatasetWriter {
         if self.thread.is_some() {
             let _ = self.join();
         }
-    }
-}
-
-/// Takes over the shards that the journal names and that are sound. Returns the length of the
-/// journal that speaks of them.
-fn take_finished(streams: &mut [Stream], finished: Vec<(Finished, u64)>, begin: u64) -> u64 {
-    let mut length = begin;
-    for (Finished { side, shard, chain }, end) in finished {
-        let Some(stream) = streams.get_mut(side) else { break };
-        let path = stream.dir.join(&shard.file);
-        let sound = shard.file == stream.next_file()
-            && MappedFile::open(&path, KIND, VERSION)
-                .is_ok_and(|file| hex(file.digest()) == shard.xxh3 && file.verify().is_ok());
-        if !sound {
-            break;
-        }
-        stream.documents += shard.counts.num_documents;
-        stream.chain = Chain(chain);
-        stream.shards.push(shard);
-        length = end;
-    }
-    length
-}
-
-/// One dataset that is being written.
-struct Stream {
-    dir: PathBuf,
-    open: Option<(String, ShardWriter)>,
-    shards: Vec<ShardEntry>,
-    documents: u64,
-    chain: Chain,
-}
-
-impl Stream {
-    fn new(dir: PathBuf) -> Self {
-        Self { dir, open: None, shards: Vec::new(), documents: 0, chain: Chain::default() }
-    }
-
-    fn state(&self) -> (u64, Chain) {
-        (self.documents, self.chain)
-    }
-
-    fn next_file(&self) -> String {
-        format!("{PREFIX}{:05}{SUFFIX}", self.shards.len())
-    }
-
-    /// Makes the directory, or removes from it what is no finished shard.
-    fn prepare(&self) -> Result<()> {
-        let made = fault::point(&self.dir).and_then(|()| fs::create_dir_all(&self.dir));
-        made.map_err(|e| Error::io("create", &self.dir, e))?;
-        let entries = fs::read_dir(&self.dir).map_err(|e| Error::io("read", &self.dir, e))?;
-        for entry in entries {
-            let entry = entry.map_err(|e| Error::io("read", &self.dir, e))?;
-            if !self.shards.iter().any(|shard| *shard.file == *entry.file_name()) {
-                let path = entry.path();
-                fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends the open shard.
-    fn close(&mut self) -> Result<Option<&ShardEntry>> {
-        let Some((file, shard)) = self.open.take() else { return Ok(None) };
-        let counts = shard.finish()?;
-        let digest = MappedFile::open(&self.dir.join(&file), KIND, VERSION)?.digest();
-        self.shards.push(ShardEntry { file, counts, xxh3: hex(digest) });
-        Ok(self.shards.last())
-    }
-}
-
-/// What the thread does.
-struct Work {
-    streams: Vec<Stream>,
-    journal: Journal,
-    vocabulary: Vocabulary,
-    shard_tokens: u64,
-}
-
-impl Work {
-    fn run(mut self, receiver: &Receiver<Vec<Batch>>) -> Result<Vec<Stream>> {
-        while let Ok(batches) = receiver.recv() {
-            for (side, batch) in batches.into_iter().enumerate() {
-                self.write(side, &batch)?;
-            }
-        }
-        // The last shards are not full, and not in the journal: a source that has grown meanwhile
-        // fills them.
-        for stream in &mut self.streams {
-            stream.close()?;
-        }
-        Ok(self.streams)
-    }
-
-    fn write(&mut self, side: usize, batch: &Batch) -> Result<()> {
-        let Encoded { ids, lengths, sizes } = &batch.documents;
-        let stream = &mut self.streams[side];
-        let width = ids.len() / (lengths.iter().sum::<u64>() as usize).max(1);
-        let (mut first, mut at) = (0, 0);
-        while first < lengths.len() {
-            let (_, shard) = match &mut stream.open {
-                Some(open) => open,
-                None => {
-                    let file = stream.next_file();
-                    let shard = ShardWriter::create(&stream.dir.join(&file), &self.vocabulary)?;
-                    stream.open.insert((file, shard))
-                }
-            };
-            // As many documents as the shard takes.
-            let mut tokens = shard.num_tokens();
-            let before = tokens;
-            let mut last = first;
-            while last < lengths.len() && tokens < self.shard_tokens {
-                tokens += lengths[last];
-                stream.chain.add(batch.digests[last]);
-                last += 1;
-            }
-            let end = at + (tokens - before) as usize * width;
-            shard.documents(&ids[at..end], &lengths[first..last], &sizes[first..last])?;
-            stream.documents += (last - first) as u64;
-            (first, at) = (last, end);
-            if tokens >= self.shard_tokens {
-                let chain = stream.chain.0;
-                if let Some(shard) = stream.close()?.cloned() {
-                    self.journal.add(&Finished { side, shard, chain })?;
-                }
-            }
-        }
-        Ok(())
     }
 }
 
