@@ -229,7 +229,10 @@ def train_rows(bench: Bench) -> list[Table]:
 
 def load_job(name: str, vocabulary: str, folder: str, cache: str | None) -> dict[str, Any]:
     """A tokenizer from its files, and one short text, since some load when first used. The import
-    is not counted. `cache`: where ours keeps what it computed; a new folder if None."""
+    is not counted. `cache`: where ours keeps what it computed; "": in a new folder; None: it keeps
+    nothing, as it does unless it is asked."""
+    if name == OURS:
+        RIVALS[OURS].keeps = cache is not None
     for module in RIVALS[name].modules:
         importlib.import_module(module)
     files = corpora.vocabulary(vocabulary, Path(folder))
@@ -258,6 +261,7 @@ def load_rows(bench: Bench) -> list[Table]:
         if name != "gigatoken-each":
             arguments[name] = {"name": name, "cache": None, **shared}
     if OURS in bench.names:
+        arguments[f"{OURS}, to keep"] = {"name": OURS, "cache": "", **shared}
         again = {"name": OURS, "cache": str(bench.folder / "cache"), **shared}
         fresh("load", again, threads=2)  # fills the cache
         arguments[f"{OURS}, again"] = again

@@ -51,11 +51,13 @@ class Rival:
 class Lexigram(Rival):
     modules = ("lexigram",)
     package, sets_threads = "lexigram", True
+    keeps = True
+    """Whether it keeps the tables of a vocabulary for the next time."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         from lexigram import Tokenizer
 
-        self.tok = Tokenizer.from_tiktoken(vocabulary.ranks, vocabulary.name, cache=True)
+        self.tok = Tokenizer.from_tiktoken(vocabulary.ranks, vocabulary.name, cache=self.keeps)
         self.lists = lambda texts: self.tok.encode_ordinary_batch(texts, num_threads=1)
         self.one = self.tok.encode_ordinary
         self.single = self.raw = self.tok.encode_to_numpy

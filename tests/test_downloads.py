@@ -55,13 +55,6 @@ def only(path: Path) -> None:
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_connection_that_ends_before_an_answer_is_made_again(server: FileServer) -> None:
-    address = server.holds("/f", BODY, cuts=[50_000, -1])
-    with RemoteStream(address) as stream:
-        assert b"".join(iter(lambda: stream.read(1 << 14), b"")) == BODY
-    assert len(server.asked) == 3
-
-
 def test_a_connection_that_is_cut_is_made_again(
     server: FileServer, tmp_path: Path, chunked: bool, ranges: bool
 ) -> None:
@@ -252,3 +245,10 @@ def test_a_file_that_changes_while_it_is_read(server: FileServer) -> None:
     with pytest.raises(DownloadError, match="the file changed on the server"):
         stream.read(10)
     stream.close()
+
+
+def test_a_connection_that_ends_before_an_answer_is_made_again(server: FileServer) -> None:
+    address = server.holds("/f", BODY, cuts=[50_000, -1])
+    with RemoteStream(address) as stream:
+        assert b"".join(iter(lambda: stream.read(1 << 14), b"")) == BODY
+    assert len(server.asked) == 3

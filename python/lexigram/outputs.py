@@ -22,6 +22,8 @@ def file_to_write(path: str | os.PathLike[str]) -> Path:
     _check(target, target.parent)
     if target.is_dir():
         raise FileError(f"cannot write {target}: it is a folder; name a file, such as one in it")
+    if target.exists() and not target.is_file():
+        raise FileError(f"cannot write {target}: it is a pipe or a device; name a file")
     if not target.parent.exists():
         raise MissingFileError(
             f"cannot create {target}: there is no folder {target.parent}; make it first, or name "

@@ -12,8 +12,8 @@ from lexigram.cli.terminal import err, out, progress_bar, visible
 from lexigram.data import Corpus, corpora, corpus_path, documents, fetch_corpus
 from lexigram.data.corpora import corpus_sha256
 from lexigram.data.sources import Errors, Format
-from lexigram.downloads import RemoteFile
-from lexigram.errors import LexigramError, MissingFileError
+from lexigram.downloads import RemoteFile, sha256_of
+from lexigram.errors import InvalidInputError, LexigramError, MissingFileError
 
 __all__ = ["add_parser"]
 
@@ -101,7 +101,7 @@ def _list(args: argparse.Namespace) -> int:
                 "files": [
                     {
                         "address": file.address or None,
-                        "sha256": corpus_sha256(file),
+                        "sha256": corpus_sha256(file) or sha256_of(path),
                         "hash": _hash_of(file),
                     }
                     for file in corpus.files
@@ -162,6 +162,10 @@ def _fetch(args: argparse.Namespace) -> int:
 
 def _show(args: argparse.Namespace) -> int:
     skipped: list[LexigramError] = []
+    if args.chars < 0:
+        raise InvalidInputError(f"--chars {args.chars}: must be 0 or more")
+    if args.documents < 1:
+        raise InvalidInputError(f"--documents {args.documents}: must be 1 or more")
     first = documents(
         args.source,
         document_delimiter=args.document_delimiter,

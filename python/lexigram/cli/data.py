@@ -38,18 +38,16 @@ def add_parser(subparsers: Any) -> None:
     _add_tokenize(actions)
     add_inspect(actions)
     add_mix(actions)
-    for action, run, text in (("verify", _verify, "read every byte and compare the checksums"),):
-        parser = actions.add_parser(
-            action,
-            help=text,
-            description=f"Says {text}.",
-            epilog=_EXAMPLES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        parser.add_argument("dataset", type=Path, metavar="DIR", help="the dataset's directory")
-        parser.add_argument("--json", action="store_true", help="print JSON")
-        parser.set_defaults(run=run)
-    actions.choices["verify"].description = "Reads every byte and compares the checksums."
+    parser = actions.add_parser(
+        "verify",
+        help="read every byte and compare the checksums",
+        description="Reads every byte and compares the checksums.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("dataset", type=Path, metavar="DIR", help="the dataset's directory")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=_verify)
 
 
 def _add_tokenize(actions: Any) -> None:
@@ -61,7 +59,9 @@ def _add_tokenize(actions: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "source", help="a file, a directory or the name of a corpus (lexigram corpus list)"
+        "source",
+        help="a file, a directory, a pattern, an address, - for standard input, or the name of a "
+        "corpus (lexigram corpus list)",
     )
     parser.add_argument("--tokenizer", type=Path, required=True, metavar="FILE")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")

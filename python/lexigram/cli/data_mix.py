@@ -20,7 +20,7 @@ _EXAMPLES = """examples:
   lexigram data mix web=shards/web books=shards/books --weight web=0.7 --weight books=0.3 \\
       --tokens 10e9 --out mixture.toml
   lexigram data mix mixture.toml --tokens 10e9 --seq-len 2048
-  lexigram train config.toml --set data.mixture=mixture.toml"""
+  lexigram train config.toml --set data.train= --set data.mixture=mixture.toml"""
 
 
 def add_mix(actions: Any) -> None:
@@ -80,7 +80,8 @@ def _mix(args: argparse.Namespace) -> int:
     ]
     if args.out is not None:
         mixture.save(args.out)
-        err.print(f"wrote {args.out}; train with --set data.mixture={args.out}", markup=False)
+        how = f"--set data.train= --set data.mixture={args.out}"
+        err.print(f"wrote {args.out}; train with {how}", markup=False)
     if args.json:
         out.print(json.dumps(rows))
         return 0

@@ -2,8 +2,9 @@
 
 A file is looked for in the folder `text` of `LEXIGRAM_DATA`, then of the cache (`LEXIGRAM_CACHE`,
 by default `~/.cache/lexigram`); otherwise it is fetched from its publisher into our cache. Whatever
-the place, its SHA-256 is checked. Where nobody publishes one, the first file that comes is
-believed: its hash is written beside it (`NAME.sha256`) and checked from then on. "stdlib" is on
+the place, its SHA-256 is checked. Where nobody publishes one, a file of `LEXIGRAM_DATA` is taken
+as it is, and the first that is fetched is believed: its hash is written beside it (`NAME.sha256`)
+and checked from then on. "stdlib" is on
 every machine: it is the running Python's own library.
 """
 

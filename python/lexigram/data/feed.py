@@ -2,7 +2,7 @@
 
 The documents are those of `lexigram.data.documents`, in the same order and with the same errors; a
 property test holds the two together. The rows of JSON Lines are read by the core, on all threads;
-what it does not take for certain (`docs/data-build.md`) is read here, as `documents` does. With
+what it does not take for certain (`docs/data.md`) is read here, as `documents` does. With
 `keep`, `max_chars` and `max_documents`, which speak of single documents, everything is.
 """
 

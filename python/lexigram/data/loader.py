@@ -135,8 +135,8 @@ class TokenLoader:
         _limit("prefetch", prefetch, 0, 1025)
         if not isinstance(dataset, TokenDataset | Mixture):
             raise InvalidInputError(
-                f"dataset is a {type(dataset).__name__}: must be a TokenDataset or a Mixture; open a "
-                "directory with TokenDataset(directory)"
+                f"dataset is a {type(dataset).__name__}: must be a TokenDataset or a Mixture; open "
+                "a directory with TokenDataset(directory)"
             )
         mixture = dataset if isinstance(dataset, Mixture) else None
         datasets = [dataset] if isinstance(dataset, TokenDataset) else [*dataset.sources.values()]

@@ -54,7 +54,8 @@ def _training_set(config: TrainConfig) -> TokenDataset | Mixture | None:
         return TokenDataset(data.train) if data.train else None
     if data.train:
         raise ConfigError(
-            f"data.train = {data.train!r} and data.mixture = {data.mixture!r}: set one of them"
+            f"data.train = {data.train!r} and data.mixture = {data.mixture!r}: set one of them, "
+            "the other to nothing (--set data.train=)"
         )
     return Mixture.load(data.mixture)
 
