@@ -36,11 +36,43 @@ pub fn encode<'t>(
     merges: &Merges,
     tokens: &'t mut [u32; SHORT + 1],
 ) -> &'t [u32] {
-    let mut piece = Piece::new(piece, byte_ids, merges, tokens);
-    while piece.best != NONE {
-        piece.merge(merges);
+    let mut ranks = [NONE; SHORT];
+    let ranks = &mut ranks[..piece.len().next_multiple_of(4).min(SHORT)];
+    for (token, &byte) in tokens.iter_mut().zip(piece) {
+        *token = byte_ids[byte as usize];
     }
-    piece.finish()
+    // What follows the last token.
+    tokens[piece.len()] = NO_TOKEN;
+    for (place, bytes) in (0..).zip(piece.windows(2)) {
+        ranks[place as usize] = with_place(merges.rank_of_bytes(bytes[0], bytes[1]), place);
+    }
+    // Where tokens begin; the bit after the last stands for the end.
+    let mut starts = u64::MAX >> (63 - piece.len());
+    let mut best = lowest(ranks);
+    while best != NONE {
+        let at = best % SHORT as u32;
+        let token = merges.token(best >> PLACE_BITS);
+        let after = starts & (u64::MAX << at << 1);
+        let gone = after.trailing_zeros();
+        starts &= !(1 << gone);
+        let next = (after & (after - 1)).trailing_zeros();
+        tokens[at as usize] = token;
+        let rank = with_place(merges.rank(token, tokens[next as usize]), at);
+        let before = starts & !(u64::MAX << at);
+        let mut left = (gone, NONE);
+        if before != 0 {
+            let place = 63 - before.leading_zeros();
+            left = (place, with_place(merges.rank(tokens[place as usize], token), place));
+        }
+        best = replace(ranks, [(gone, NONE), (at, rank), left]);
+    }
+    let mut count = 0;
+    starts &= !(1 << piece.len());
+    while starts != 0 {
+        tokens[count] = tokens[starts.trailing_zeros() as usize];
+        (count, starts) = (count + 1, starts & (starts - 1));
+    }
+    &tokens[..count]
 }
 
 /// As [`encode`], of two pieces. A merge waits for what the one before it looked up; those of the
