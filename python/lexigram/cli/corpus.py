@@ -101,7 +101,7 @@ def _list(args: argparse.Namespace) -> int:
                 "files": [
                     {
                         "address": file.address or None,
-                        "sha256": corpus_sha256(file) or sha256_of(path),
+                        "sha256": corpus_sha256(file),
                         "hash": _hash_of(file),
                     }
                     for file in corpus.files
@@ -143,7 +143,7 @@ def _fetch(args: argparse.Namespace) -> int:
             {
                 "path": str(path),
                 "bytes": path.stat().st_size,
-                "sha256": corpus_sha256(file),
+                "sha256": corpus_sha256(file) or sha256_of(path),
                 "hash": _hash_of(file),
             }
             for file, path in zip(corpus.files, paths, strict=True)
