@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::file::SECTIONS;
-use super::storage::Line;
+use super::line::Line;
 use crate::Result;
 use crate::bpe::memory::Zeroed;
 use crate::format::MappedFile;

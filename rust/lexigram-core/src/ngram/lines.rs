@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
+use super::line::{Line, RARE};
 use super::model::LogProb;
-use super::storage::{BLOCK, Line, OwnedLevel, RARE};
+use super::storage::{BLOCK, OwnedLevel};
 use crate::bpe::memory::advise_huge;
 
 /// Blocks that one task packs.

@@ -54,6 +54,7 @@ mod file_tests;
 mod key;
 mod kneser_ney;
 mod lanes;
+mod line;
 mod lines;
 mod model;
 #[cfg(test)]

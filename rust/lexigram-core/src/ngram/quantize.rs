@@ -8,7 +8,8 @@
 use rayon::prelude::*;
 
 use super::bits::IntsBuffer;
-use super::storage::{BLOCK, LevelView, Line, Values};
+use super::line::Line;
+use super::storage::{BLOCK, LevelView, Values};
 use crate::{Error, Result};
 
 /// At most about that many values of a level are looked at to find the table.
